@@ -1,0 +1,107 @@
+"""Many steps, and whole evaluations, in one call of the device.
+
+The data set lies on the device. Order, augmentation and dropout follow from (seed, epoch, step)
+alone, so there is no iterator state: a state and a seed determine the rest of the run.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from resnets.data.augmentation import normalise
+from resnets.training.state import DeviceData, Sums, TrainState, Variables
+from resnets.training.step import Recipe, apply, cross_entropy, train_step, wrong
+
+SHUFFLE, STEP = 1, 2  # streams folded into a run's key; 0 makes the initial values
+
+
+@partial(jax.jit, static_argnums=(0, 2), donate_argnums=1)
+def run_steps(
+    recipe: Recipe,
+    state: TrainState,
+    train_range: tuple[int, int],
+    data: DeviceData,
+    learning_rates: Float[Array, " steps_per_epoch"],
+    key: PRNGKeyArray,
+    stop: Int[Array, ""],
+) -> tuple[TrainState, Sums]:
+    """Train from `state.step` until step `stop` of the same epoch, or the first non-finite loss.
+
+    Args:
+      recipe: the run's recipe.
+      state: the state to start from; its buffers are given up.
+      train_range: first and last-plus-one example of the training split.
+      data: the data set.
+      learning_rates: of every step of this epoch.
+      key: the run's key.
+      stop: the step to end before; at most the end of the epoch.
+
+    Returns:
+      The state after the last step, and sums over the steps with a finite loss. After a non-finite
+      loss the state's step is one more than the start plus the count.
+    """
+    first, last = train_range
+    steps_per_epoch = (last - first) // recipe.batch_size
+    epoch = state.step // steps_per_epoch
+    shuffle_key = jax.random.fold_in(jax.random.fold_in(key, SHUFFLE), epoch)
+    order = first + jax.random.permutation(shuffle_key, last - first)
+    step_key = jax.random.fold_in(key, STEP)
+
+    def unfinished(carry: tuple[TrainState, Sums, Array]) -> Array:
+        return (carry[0].step < stop) & carry[2]
+
+    def one(carry: tuple[TrainState, Sums, Array]) -> tuple[TrainState, Sums, Array]:
+        state, sums, _ = carry
+        index = state.step % steps_per_epoch
+        chosen = jax.lax.dynamic_slice(order, (index * recipe.batch_size,), (recipe.batch_size,))
+        after, metrics = train_step(
+            recipe,
+            state,
+            data.images[chosen],
+            data.labels[chosen],
+            learning_rates[index],
+            jax.random.fold_in(step_key, state.step),
+        )
+        finite = jnp.isfinite(metrics["loss"])
+        counted = Sums(
+            sums.loss + jnp.where(finite, metrics["loss"], 0.0),
+            sums.errors + jnp.where(finite, metrics["error"], 0.0),
+            sums.count + finite.astype(jnp.int32),
+        )
+        return after, counted, finite
+
+    state, sums, _ = jax.lax.while_loop(
+        unfinished, one, (state, Sums.zero(), jnp.ones((), jnp.bool_))
+    )
+    return recipe.replicate(state), sums
+
+
+@partial(jax.jit, static_argnums=0)
+def evaluate(
+    recipe: Recipe,
+    variables: Variables,
+    data: DeviceData,
+    start: Int[Array, ""],
+    stop: Int[Array, ""],
+) -> Sums:
+    """Sum losses and errors over examples `start` to `stop - 1`, each exactly once.
+
+    The last batch is filled up with examples that do not count, so any split works with any batch
+    size and any number of devices. The loss is the plain cross-entropy, without label smoothing.
+    """
+    size = recipe.batch_size
+    batches = (stop - start + size - 1) // size
+
+    def one(batch: Array, sums: Sums) -> Sums:
+        index = start + batch * size + jnp.arange(size)
+        chosen = recipe.split_batch(jnp.minimum(index, stop - 1))
+        labels = data.labels[chosen]
+        logits = apply(recipe, variables, normalise(data.images[chosen], recipe.preprocessing))
+        counts = index < stop
+        losses = jnp.where(counts, cross_entropy(logits, labels, 0.0), 0.0)
+        errors = (counts & wrong(logits, labels)).astype(jnp.float32)
+        return Sums(sums.loss + losses.sum(), sums.errors + errors.sum(), sums.count + counts.sum())
+
+    return jax.lax.fori_loop(0, batches, one, Sums.zero())

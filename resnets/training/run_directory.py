@@ -1,0 +1,155 @@
+"""The files of one run: what it was, what it measured, and that it is done."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from resnets.errors import RunError, UserError
+from resnets.training.config import flatten
+
+VERSIONS = ("resnets", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _git_commit() -> str:
+    checkout = Path(__file__).parents[2]
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return answer.stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """One run's directory.
+
+    Attributes:
+      path: where it is.
+    """
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where Orbax keeps its checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Where the event files are."""
+        return self.path / "tensorboard"
+
+    def claim(self, config: Mapping[str, Any]) -> None:
+        """Make the directory the run's own, or find that it is already.
+
+        Args:
+          config: the resolved config, nested.
+
+        Raises:
+          UserError: it holds a run of another config, or other files.
+          RunError: it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            existing = sorted(entry.name for entry in self.path.iterdir())
+            if "config.json" in existing:
+                self._check_same(config)
+            elif existing:
+                raise UserError(
+                    f"{self.path} is not empty and holds no run ({existing[0]}, ...); "
+                    "choose another --workdir"
+                )
+            else:
+                write_json(self.path / "config.json", self._identity(config))
+            (self.path / "failed.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written: {error.strerror}; choose another --workdir"
+            ) from None
+
+    def _identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "config": json.loads(json.dumps(config)),
+            "versions": {"python": sys.version.split()[0]} | {v: _version(v) for v in VERSIONS},
+            "git_commit": _git_commit(),
+            "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()],
+            "argv": sys.argv,
+        }
+
+    def _check_same(self, config: Mapping[str, Any]) -> None:
+        file = self.path / "config.json"
+        try:
+            stored = flatten(json.loads(file.read_text())["config"])
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise UserError(f"{file} is damaged; choose another --workdir") from None
+        wanted = flatten(json.loads(json.dumps(config)))
+        differing = [
+            f"{key} ({stored.get(key, 'absent')} there, {wanted.get(key, 'absent')} here)"
+            for key in sorted(stored.keys() | wanted.keys())
+            if stored.get(key) != wanted.get(key) or (key in stored) != (key in wanted)
+        ]
+        if differing:
+            raise UserError(
+                f"{self.path} holds a run of another config: {', '.join(differing[:4])}; "
+                "choose another --workdir or the same config"
+            )
+
+    def result(self) -> dict[str, Any] | None:
+        """The final numbers, or None if the run is not done."""
+        file = self.path / "done.json"
+        if not file.exists():
+            return None
+        try:
+            return dict(json.loads(file.read_text()))
+        except ValueError:
+            raise UserError(f"{file} is damaged; remove it to finish the run again") from None
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the final numbers; their presence says that the run is complete."""
+        write_json(self.path / "done.json", result)
+
+    def fail(self, reason: str) -> None:
+        """Leave the reason why the run could not go on."""
+        write_json(self.path / "failed.json", {"reason": reason})
+
+
+def parameters_sha256(variables: Any) -> str:
+    """Hash names, shapes, dtypes and bytes of all arrays of a tree, in the order of their names."""
+    digest = hashlib.sha256()
+    for path, leaf in sorted(
+        (jax.tree_util.keystr(path), leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+    ):
+        array = np.asarray(leaf)
+        digest.update(f"{path} {array.shape} {array.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,202 @@
+"""From a config to everything that a run needs, checked before anything is written."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from resnets import data, models
+from resnets.data.augmentation import Preprocessing
+from resnets.errors import UserError
+from resnets.training import schedules
+from resnets.training.config import ConfigReader
+from resnets.training.schedules import Schedule
+from resnets.training.state import DeviceData, TrainState
+from resnets.training.step import Recipe, initialise
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A run, ready to start.
+
+    Attributes:
+      seed: of initial values, order, augmentation and dropout.
+      recipe: what the compiled program depends on.
+      dataset: the data in memory.
+      schedule: learning rates.
+      epochs: passes over the training split.
+      log_every: steps between records within an epoch; 0 for one record an epoch.
+      eval_every: epochs between evaluations.
+      checkpoint_every: epochs between checkpoints; 0 for one at the end.
+      keep_checkpoints: how many to keep.
+    """
+
+    seed: int
+    recipe: Recipe
+    dataset: data.Dataset
+    schedule: Schedule
+    epochs: int
+    log_every: int
+    eval_every: int
+    checkpoint_every: int
+    keep_checkpoints: int
+
+    @property
+    def train_range(self) -> tuple[int, int]:
+        """First and last-plus-one training example."""
+        return self.dataset.splits["train"]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in the training split; the rest waits for another epoch's order."""
+        first, last = self.train_range
+        return (last - first) // self.recipe.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def key(self) -> jax.Array:
+        """The run's random key."""
+        return jax.random.key(self.seed)
+
+    def initial_state(self) -> TrainState:
+        """The state before the first step."""
+        height, width, channels = self.dataset.images.shape[1:]
+        key = jax.random.fold_in(self.key(), 0)
+        return initialise(self.recipe, key, (height, width, channels))
+
+    def device_data(self) -> DeviceData:
+        """The data set on every device."""
+        return _place(self.dataset, self.recipe.mesh)
+
+
+@functools.lru_cache(maxsize=1)
+def _place(dataset: data.Dataset, mesh: Mesh) -> DeviceData:
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return DeviceData(
+        jax.device_put(jnp.asarray(dataset.images), everywhere),
+        jax.device_put(jnp.asarray(dataset.labels), everywhere),
+    )
+
+
+def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
+    """Put devices, all of them by default, in one row named `data`."""
+    chosen = devices or jax.devices()
+    return jax.make_mesh((len(chosen),), ("data",), (AxisType.Auto,), devices=chosen)
+
+
+def at_least(read: ConfigReader, name: str, minimum: float) -> Any:
+    """Read a number and refuse one that is too small.
+
+    Raises:
+      UserError: naming the field and the bound.
+    """
+    value = read(name)
+    if not value >= minimum:
+        raise UserError(f"config.{name}={value} must be at least {minimum}")
+    return value
+
+
+def prepare(config: Mapping[str, Any]) -> Plan:
+    """Turn a config into a plan, reading all of its fields.
+
+    Raises:
+      UserError: a field is missing, read by nothing, or has a value out of range.
+    """
+    read = ConfigReader(config)
+    dataset = data.load(
+        read("data.name"),
+        train=read("data.train"),
+        validation=read("data.validation"),
+        test=read("data.test"),
+        directory=read("data.directory"),
+    )
+    recipe = _recipe(read, dataset)
+    epochs = at_least(read, "epochs", 1)
+    first, last = dataset.splits["train"]
+    steps_per_epoch = (last - first) // recipe.batch_size
+    schedule = schedules.build(
+        read("schedule"),
+        at_least(read, "learning_rate", 0.0),
+        epochs * steps_per_epoch,
+        steps_per_epoch,
+    )
+    if schedule.plateau and not _size(dataset, "validation"):
+        raise UserError("config.schedule=plateau needs validation data; set config.data.validation")
+    plan = Plan(
+        seed=at_least(read, "seed", 0),
+        recipe=recipe,
+        dataset=dataset,
+        schedule=schedule,
+        epochs=epochs,
+        log_every=at_least(read, "log_every", 0),
+        eval_every=at_least(read, "eval_every", 1),
+        checkpoint_every=at_least(read, "checkpoint_every", 0),
+        keep_checkpoints=at_least(read, "keep_checkpoints", 1),
+    )
+    read.check_all_read()
+    _check_network(plan)
+    return plan
+
+
+def _size(dataset: data.Dataset, split: str) -> int:
+    first, last = dataset.splits[split]
+    return last - first
+
+
+def _recipe(read: ConfigReader, dataset: data.Dataset) -> Recipe:
+    options = read.section("model")
+    name = options.pop("name", None)
+    if name is None:
+        raise UserError("config.model.name is missing")
+    try:
+        model = models.create(name, dataset.num_classes, **options)
+    except ValueError as error:
+        raise UserError(f"config.model: {error}") from None
+    mean, std = dataset.statistics()
+    recipe = Recipe(
+        model=model,
+        preprocessing=Preprocessing(mean, std, at_least(read, "data.shift", 0), read("data.flip")),
+        mesh=device_mesh(),
+        batch_size=at_least(read, "batch_size", 1),
+        optimizer=read("optimizer"),
+        weight_decay=at_least(read, "weight_decay", 0.0),
+        clip_norm=at_least(read, "clip_norm", 0.0),
+        label_smoothing=at_least(read, "label_smoothing", 0.0),
+        average_decay=at_least(read, "average_decay", 0.0),
+        accumulation=at_least(read, "accumulation", 1),
+    )
+    _check_recipe(recipe, _size(dataset, "train"))
+    return recipe
+
+
+def _check_recipe(recipe: Recipe, train_examples: int) -> None:
+    size, parts, devices = recipe.batch_size, recipe.accumulation, recipe.mesh.size
+    if size > train_examples:
+        raise UserError(
+            f"config.batch_size={size} is larger than the training split ({train_examples})"
+        )
+    if size % (parts * devices):
+        raise UserError(
+            f"config.batch_size={size} must be a multiple of config.accumulation={parts} "
+            f"times {devices} devices"
+        )
+    for field in ("label_smoothing", "average_decay"):
+        if not getattr(recipe, field) < 1.0:
+            raise UserError(f"config.{field}={getattr(recipe, field)} must be below 1")
+    recipe.direction()
+
+
+def _check_network(plan: Plan) -> None:
+    """Trace the initialisation: a network that cannot take these images says so now."""
+    try:
+        jax.eval_shape(plan.initial_state)
+    except ValueError as error:
+        size = "x".join(map(str, plan.dataset.images.shape[1:]))
+        raise UserError(f"config.model on images of {size}: {error}") from None

@@ -1,0 +1,34 @@
+"""Test-wide settings: strict dtype promotion, run-time type checks, eight small CPU devices."""
+
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+
+from jaxtyping import install_import_hook
+
+from resnets.cli import backend
+
+backend.configure()
+CHECKED = ("models", "data.augmentation", "training.step", "training.epoch")
+install_import_hook([f"resnets.{name}" for name in CHECKED], "beartype.beartype")
+
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """Runs use one of the eight devices unless a test says otherwise."""
+    from resnets.training import setup
+
+    mesh = setup.device_mesh(jax.devices()[:1])
+    monkeypatch.setattr(setup, "device_mesh", lambda: mesh)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directory(tmp_path_factory):
+    """Data sets that the tests build go to a temporary place, once a session."""
+    os.environ["TFDS_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))

@@ -1,0 +1,71 @@
+"""Small recipes, data and configs that the training tests share."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resnets.data.augmentation import Preprocessing
+from resnets.models import layers
+from resnets.training.config_file import load_config
+from resnets.training.setup import device_mesh
+from resnets.training.state import DeviceData
+from resnets.training.step import Recipe
+
+
+class TinyNet(nn.Module):
+    """One convolution, batch normalisation and a classifier: compiles in a moment."""
+
+    num_classes: int = 4
+
+    @nn.compact
+    def __call__(self, images, train):
+        x = layers.Conv(8, (3, 3), name="conv")(images)
+        x = jax.nn.relu(layers.BatchNorm(name="bn")(x, train))
+        return layers.classifier(layers.global_average_pool(x), self.num_classes, "float32")
+
+
+@pytest.fixture(scope="session")
+def make_recipe():
+    """Recipes of a tiny network on 8x8 images, on the first `devices` devices."""
+
+    def make(devices=1, **fields):
+        defaults = {
+            "model": TinyNet(),
+            "preprocessing": Preprocessing((0.5,), (0.25,), shift=1),
+            "mesh": device_mesh(jax.devices()[:devices]),
+            "batch_size": 16,
+        }
+        return Recipe(**defaults | fields)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_data():
+    """40 images of 8x8 in 4 classes that differ in brightness."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 40).astype(np.int32)
+    noise = rng.integers(0, 64, (40, 8, 8, 1))
+    images = (labels[:, None, None, None] * 48 + noise).astype(np.uint8)
+    return DeviceData(jnp.asarray(images), jnp.asarray(labels))
+
+
+@pytest.fixture
+def small_config():
+    """A config of a few seconds: the 8-layer network on a part of the digits."""
+
+    def make(**overrides):
+        fields = {
+            "data.train": "train[:128]",
+            "data.test": "test[:50]",
+            "batch_size": 32,
+            "epochs": 3,
+            "schedule": "constant",
+            "checkpoint_every": 1,
+        } | overrides
+        flags = [f"--config.{field}={value}" for field, value in fields.items()]
+        return load_config("configs/digits.py:depth=8", flags).to_dict()
+
+    return make
