@@ -1,0 +1,91 @@
+"""The study in TensorBoard: mean curves over seeds, and a layout that overlays them.
+
+`tensorboard --logdir STUDY_DIR` then has a Custom Scalars tab: a chart per arm with every depth,
+and a chart per depth with every arm. The runs' own event files below `runs/` show beside it.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from resnets.errors import RunError
+from resnets.reports.comparison import METRICS, Metric, mean_curve
+from resnets.reports.results import Study
+
+TITLES: dict[Metric, str] = {
+    "train_error_pct": "training error, %",
+    "test_error_pct": "test error, %",
+}
+
+
+def _part(arm: str) -> str:
+    """An arm's name with only the characters that a tag may have, so that tags match themselves."""
+    return re.sub(r"[^-\w.]", "_", arm, flags=re.ASCII)
+
+
+def tag(metric: Metric, arm: str, depth: int) -> str:
+    """The scalar that holds the mean curve: `test_error_pct/plain/depth56`, percent by epoch."""
+    return f"{metric}/{_part(arm)}/depth{depth}"
+
+
+Layout = dict[str, dict[str, list[str | list[str]]]]
+
+
+def _chart(tags: Iterable[str]) -> list[str | list[str]]:
+    # TensorBoard matches expressions at the start only: depth5 would also show depth56.
+    return ["Multiline", [f"^{re.escape(name)}$" for name in tags]]
+
+
+def layout(study: Study) -> Layout:
+    """Categories of charts: by arm and by depth, of either error."""
+    sections: Layout = {}
+    for metric in reversed(METRICS):
+        sections[f"{TITLES[metric]}, by arm"] = {
+            arm: _chart(tag(metric, arm, depth) for depth in study.depths) for arm in study.arms
+        }
+    if len(study.arms) > 1:
+        for metric in reversed(METRICS):
+            sections[f"{TITLES[metric]}, by depth"] = {
+                f"depth {depth}": _chart(tag(metric, arm, depth) for arm in study.arms)
+                for depth in study.depths
+            }
+    return sections
+
+
+def _write(folder: Path, study: Study) -> None:
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(logdir=str(folder)) as writer:
+        writer.add_custom_scalars(layout(study))
+    for arm in study.arms:
+        for depth in study.depths:
+            runs = study.select(arm, depth)
+            if not any(run.curve for run in runs):
+                continue
+            # TensorBoard colours by event directory: one for all curves would be one colour.
+            with SummaryWriter(logdir=str(folder / f"{_part(arm)}-depth{depth}")) as writer:
+                for metric in METRICS:
+                    for point in mean_curve(runs, metric):
+                        writer.add_scalar(tag(metric, arm, depth), point.mean, point.epoch)
+
+
+def write_tensorboard(study: Study) -> Path:
+    """Write `STUDY_DIR/tensorboard/` anew; the step axis counts epochs.
+
+    Raises:
+      RunError: it cannot be written.
+    """
+    final = study.path / "tensorboard"
+    # Written beside and moved, so that TensorBoard never reads half of it.
+    new = study.path / f".tensorboard.{os.getpid()}"
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        _write(new, study)
+        if final.exists():
+            shutil.rmtree(final)
+        new.rename(final)
+    except OSError as error:
+        raise RunError(f"{final} cannot be written: {error.strerror}") from None
+    return final

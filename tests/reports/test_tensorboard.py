@@ -1,0 +1,65 @@
+"""Event files as TensorBoard's own reader sees them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from resnets.reports.results import Study, read_study
+from resnets.reports.tensorboard import layout, tag, write_tensorboard
+from tests.reports.fake_study import row, whole_study, write_study
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """Depths of which one is the start of another, and an arm with a space."""
+    return read_study(whole_study(tmp_path, lambda *_: 5.0, ("plain", "pre act"), (5, 56), 2))
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """Tags and steps below a folder, read with TensorBoard's Python reader."""
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    found: dict[str, list[int]] = {}
+    for path in {file.parent for file in folder.rglob("events*")}:
+        events = accumulator.EventAccumulator(str(path)).Reload()
+        for name in events.Tags()["scalars"]:
+            assert name not in found, "one directory a curve"
+            found[name] = [event.step for event in events.Scalars(name)]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_curves(study: Study) -> None:
+    """A scalar for each arm, depth and error, by epoch; twice written is not twice there."""
+    for _ in range(2):
+        folder = write_tensorboard(study)
+    found = scalars(folder)
+    assert len(found) == 8
+    assert found["train_error_pct/plain/depth56"] == [1, 2, 3]
+    assert found["test_error_pct/pre_act/depth5"] == [2, 3]
+    assert [e.name for e in study.path.glob(".tensorboard*")] == []
+
+
+def test_layout_matches_exactly(study: Study) -> None:
+    """Each chart's expressions match its own tags, and depth 5 not depth 56."""
+    tags = [
+        tag(metric, arm, depth)
+        for metric in ("train_error_pct", "test_error_pct")
+        for arm in study.arms
+        for depth in study.depths
+    ]
+    shown: list[str] = []
+    for charts in layout(study).values():
+        for _, (kind, patterns) in charts.items():
+            assert kind == "Multiline"
+            matches = [[t for t in tags if re.match(p, t)] for p in patterns]
+            assert all(len(match) == 1 for match in matches)
+            shown += [match[0] for match in matches]
+    assert sorted(shown) == sorted(2 * tags), "once by arm, once by depth"
+
+
+def test_nothing_yet(tmp_path: Path) -> None:
+    """A queued study has a layout and no curve; an empty one does not fail."""
+    for rows in ([row("plain", 8, 0)], []):
+        folder = write_tensorboard(read_study(write_study(tmp_path, rows)))
+        assert len(list(folder.rglob("events*"))) == 1
