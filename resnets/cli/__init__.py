@@ -1,0 +1,1 @@
+"""The verbs of launch.sh, one small module each."""

@@ -1,0 +1,83 @@
+"""`launch.sh study`: run a grid of runs and report."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnets.cli import backend
+from resnets.cli.parser import Parser, comma_list, int_list
+from resnets.errors import UserError, suggest
+
+ENGINES = ("local",)
+PLANNED_ENGINES = ("ray", "slurm")
+
+_DESCRIPTION = """\
+Run a study: the grid of arms, depths and seeds that experiments/NAME.py declares. Runs that are
+done are left alone, so the same command goes on where it stopped, and a larger grid adds to it."""
+
+_EPILOG = """\
+examples:
+  launch.sh                                        the study `degradation` on handwritten digits
+  launch.sh study degradation --depths=8,20,56,110 --seeds=5
+  launch.sh study degradation --workdir=runs/slow --config.learning_rate=0.01
+  launch.sh study degradation --workdir=runs/c --config.model.shortcut=C --arms=residual
+
+--config.FIELD=VALUE sets a field of every run's config; configs/common.py lists them.
+The summary goes to stdout, progress to stderr. The study directory then holds manifest.jsonl,
+runs/ID/ and report/ with report.html, report.md, results.csv and the charts.
+exit status: 0 done, 1 a run failed, 2 bad arguments."""
+
+
+def _parser() -> Parser:
+    parser = Parser("study", _DESCRIPTION, _EPILOG)
+    parser.add_argument("name", nargs="?", default="degradation", help="file in experiments/")
+    parser.add_argument("--workdir", type=Path, help="study directory (default: runs/NAME)")
+    parser.add_argument("--depths", type=int_list, help="layers, e.g. 8,20,56")
+    parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
+    parser.add_argument("--arms", type=comma_list, help="arms to run, e.g. plain,residual")
+    parser.add_argument("--engine", default="local", help="local (ray and slurm come later)")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the verb; return the exit status."""
+    args, overrides = _parser().parse_with_overrides(argv)
+    if args.engine in PLANNED_ENGINES:
+        raise UserError(f"--engine={args.engine} is not there yet; valid: {', '.join(ENGINES)}")
+    if args.engine not in ENGINES:
+        raise UserError(f"unknown --engine={args.engine}; {suggest(args.engine, ENGINES)}")
+    backend.configure()
+    from resnets.reports import write_report
+    from resnets.studies import grid, manifest
+    from resnets.studies.engines import local
+    from resnets.training.config_file import CHECKOUT
+
+    study = grid.find_study(args.name)
+    arms = {arm: study.arms[arm] for arm in _known_arms(args.arms, tuple(study.arms))}
+    study = dataclasses.replace(
+        study,
+        arms=arms,
+        depths=study.depths if args.depths is None else args.depths,
+        seeds=study.seeds if args.seeds is None else args.seeds,
+    )
+    rows = grid.expand(study, overrides)
+    directory = args.workdir or CHECKOUT / "runs" / study.name
+    grid.check(rows)
+    manifest.extend(directory, study, rows)
+    print(f"{study.question}\n{len(rows)} runs in {directory}", file=sys.stderr)
+    failures = local.run(rows, directory)
+    print(write_report(directory))
+    print(
+        f"report: {directory / 'report' / 'report.html'}\n"
+        f"curves: ./launch.sh tensorboard {directory}",
+        file=sys.stderr,
+    )
+    return 1 if failures else 0
+
+
+def _known_arms(wanted: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    for arm in wanted or ():
+        if arm not in known:
+            raise UserError(f"unknown arm {arm!r}; {suggest(arm, known)}")
+    return known if wanted is None else wanted

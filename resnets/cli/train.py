@@ -1,0 +1,47 @@
+"""`launch.sh train`: train one network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnets.cli import backend
+from resnets.cli.parser import Parser
+
+_DESCRIPTION = """\
+Train one network from a config file. A run that was interrupted goes on from its newest
+checkpoint; one that is done only prints its numbers again."""
+
+_EPILOG = """\
+examples:
+  launch.sh train --config=configs/digits.py:depth=56,shortcut=none --workdir=runs/plain56
+  launch.sh train --config=configs/cifar.py:depth=56 --workdir=runs/cifar56 --config.seed=1
+  launch.sh train --config=configs/digits.py --workdir=runs/adam \\
+      --config.optimizer=adam --config.learning_rate=0.001 \\
+      --config.schedule=step:every_epochs=10,factor=0.5
+
+--config.FIELD=VALUE sets a field of the config; configs/common.py lists them. The arguments after
+the colon belong to the config file: its docstring names them. The run directory gets config.json,
+metrics.jsonl, tensorboard/, checkpoints/ and, when all is done, done.json.
+exit status: 0 done, 1 the run failed, 2 bad arguments."""
+
+
+def _parser() -> Parser:
+    parser = Parser("train", _DESCRIPTION, _EPILOG)
+    parser.add_argument("--config", required=True, help="FILE.py or FILE.py:key=value,...")
+    parser.add_argument("--workdir", type=Path, required=True, help="run directory")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the verb; return the exit status."""
+    args, overrides = _parser().parse_with_overrides(argv)
+    backend.configure()
+    from resnets.training.config_file import load_config
+    from resnets.training.loop import train
+
+    config = load_config(args.config, overrides).to_dict()
+    result = train(config, args.workdir, args.workdir.name)
+    width = max(map(len, result))
+    for name, value in result.items():
+        shown = f"{value:.6g}" if isinstance(value, float) else value
+        print(f"{name:<{width}}  {shown}")
+    return 0
