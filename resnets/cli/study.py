@@ -1,5 +1,6 @@
 """`launch.sh study`: run a grid of runs and report."""
 
+import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -36,8 +37,17 @@ def _parser() -> Parser:
     parser.add_argument("--depths", type=int_list, help="layers, e.g. 8,20,56")
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--arms", type=comma_list, help="arms to run, e.g. plain,residual")
+    parser.add_argument(
+        "--max_parallel", type=_positive, help="runs at once (default: 2 on a CPU, else 1)"
+    )
     parser.add_argument("--engine", default="local", help="local (ray and slurm come later)")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -66,7 +76,8 @@ def main(argv: Sequence[str]) -> int:
     grid.check(rows)
     manifest.extend(directory, study, rows)
     print(f"{study.question}\n{len(rows)} runs in {directory}", file=sys.stderr)
-    failures = local.run(rows, directory)
+    parallel = local.default_parallel() if args.max_parallel is None else args.max_parallel
+    failures = local.run(rows, directory, parallel)
     print(write_report(directory))
     print(
         f"report: {directory / 'report' / 'report.html'}\n"

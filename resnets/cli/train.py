@@ -37,9 +37,11 @@ def main(argv: Sequence[str]) -> int:
     backend.configure()
     from resnets.training.config_file import load_config
     from resnets.training.loop import train
+    from resnets.training.progress import Display
 
     config = load_config(args.config, overrides).to_dict()
-    result = train(config, args.workdir, args.workdir.name)
+    with Display() as display:
+        result = train(config, args.workdir, args.workdir.name, display)
     width = max(map(len, result))
     for name, value in result.items():
         shown = f"{value:.6g}" if isinstance(value, float) else value

@@ -62,6 +62,8 @@ def _change(arm: str, change: float) -> str:
     size = number(abs(change))
     if float(size) == 0:
         return f"does not change for {arm} networks"
+    if abs(change) < 0.5:
+        return f"hardly changes for {arm} networks ({'+' if change > 0 else '-'}{size} points)"
     return f"{'rises' if change > 0 else 'falls'} by {size} points for {arm} networks"
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: the state, and what the host remembers beside it."""
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,17 @@ import orbax.checkpoint as ocp
 
 from resnets.training.state import TrainState
 
+# Orbax numbers its operations per process: two saves at once wait for each other's signals.
+_ONE_AT_A_TIME = threading.Lock()
+
 
 class Checkpoints:
-    """Orbax checkpoints of one run; a context manager that waits for pending writes."""
+    """Orbax checkpoints of one run; a context manager."""
 
     def __init__(self, directory: Path, keep: int):
         """Open the directory, keeping the newest `keep` checkpoints."""
         logging.getLogger("absl").setLevel(logging.WARNING)
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True)
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
     def __enter__(self) -> "Checkpoints":
@@ -23,11 +27,11 @@ class Checkpoints:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wait for pending writes."""
+        """Close the directory."""
         self._manager.close()
 
     def save(self, state: TrainState, step: int, host: dict[str, Any]) -> None:
-        """Write a checkpoint of step `step` in the background.
+        """Write a checkpoint of step `step`.
 
         Args:
           state: the training state.
@@ -37,7 +41,8 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
-        self._manager.save(step, args=items)
+        with _ONE_AT_A_TIME:
+            self._manager.save(step, args=items)
 
     def restore(self, like: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """Read the newest checkpoint into the shapes and shardings of `like`; None without one."""

@@ -1,5 +1,6 @@
 """Train one run, from its config to its `done.json`."""
 
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from resnets.training.checkpoints import Checkpoints
 from resnets.training.config import flatten
 from resnets.training.epoch import evaluate, run_steps
 from resnets.training.metrics import MetricsWriter
-from resnets.training.progress import RunProgress
+from resnets.training.progress import Display, RunProgress
 from resnets.training.run_directory import RunDirectory, parameters_sha256
 from resnets.training.setup import Plan, prepare
 from resnets.training.state import DeviceData, Sums, TrainState, Variables
@@ -22,7 +23,13 @@ from resnets.training.state import DeviceData, Sums, TrainState, Variables
 Numbers = dict[str, float]
 
 
-def train(config: Mapping[str, Any], workdir: Path, label: str) -> dict[str, Any]:
+def train(
+    config: Mapping[str, Any],
+    workdir: Path,
+    label: str,
+    display: Display | None = None,
+    stop: threading.Event | None = None,
+) -> dict[str, Any]:
     """Train the run that `config` describes, or what is missing of it.
 
     A run that is done is left alone; an interrupted one goes on from its newest checkpoint.
@@ -31,6 +38,8 @@ def train(config: Mapping[str, Any], workdir: Path, label: str) -> dict[str, Any
       config: nested config with the fields of `configs/common.py`.
       workdir: the run directory; made if it does not exist.
       label: the run's name in progress messages.
+      display: where progress is shown, if anywhere.
+      stop: ends the run at its next record when it is set from another thread.
 
     Returns:
       The final numbers, as `done.json` holds them.
@@ -38,6 +47,7 @@ def train(config: Mapping[str, Any], workdir: Path, label: str) -> dict[str, Any
     Raises:
       UserError: the config or the directory cannot be used.
       RunError: the run cannot go on (a non-finite loss, a directory that cannot be written).
+      KeyboardInterrupt: `stop` was set; the same call goes on from the newest checkpoint.
     """
     plan = prepare(config)
     directory = RunDirectory(workdir)
@@ -46,7 +56,8 @@ def train(config: Mapping[str, Any], workdir: Path, label: str) -> dict[str, Any
     if result is not None:
         return result
     with Checkpoints(directory.checkpoints, plan.keep_checkpoints) as checkpoints:
-        return _Run(plan, directory, checkpoints, config, label).finish()
+        run = _Run(plan, directory, checkpoints, config, label, stop or threading.Event())
+        return run.finish(display)
 
 
 class _Run:
@@ -59,9 +70,10 @@ class _Run:
         checkpoints: Checkpoints,
         config: Mapping[str, Any],
         label: str,
-    ):
+        stop: threading.Event,
+    ) -> None:
         self.plan, self.directory, self.checkpoints = plan, directory, checkpoints
-        self.config, self.label = config, label
+        self.config, self.label, self.stop = config, label, stop
         self.data: DeviceData = plan.device_data()
         self.state: TrainState = plan.initial_state()
         self.validation_losses: list[float] = []
@@ -78,12 +90,10 @@ class _Run:
     def wall_s(self) -> float:
         return self.earlier_seconds + time.monotonic() - self.started
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, display: Display | None) -> dict[str, Any]:
         plan = self.plan
-        with (
-            MetricsWriter(self.directory.path, self.step, flatten(self.config)) as writer,
-            RunProgress(self.label, plan.total_steps, self.step) as progress,
-        ):
+        progress = display.run(self.label, plan.total_steps, self.step) if display else None
+        with MetricsWriter(self.directory.path, self.step, flatten(self.config)) as writer:
             for epoch in range(self.step // plan.steps_per_epoch + 1, plan.epochs + 1):
                 self._epoch(epoch, writer, progress)
             result = self._result()
@@ -96,7 +106,7 @@ class _Run:
     def _host_memory(self) -> dict[str, Any]:
         return {"validation_losses": self.validation_losses, "wall_s": self.wall_s}
 
-    def _epoch(self, epoch: int, writer: MetricsWriter, progress: RunProgress) -> None:
+    def _epoch(self, epoch: int, writer: MetricsWriter, progress: RunProgress | None) -> None:
         """Train epoch number `epoch` (from 1), evaluate, record, and save when due."""
         plan = self.plan
         last = epoch * plan.steps_per_epoch
@@ -114,10 +124,9 @@ class _Run:
             if plan.log_every:
                 speed = {"images_per_s": rate}
                 writer.record({"kind": "train"} | common | numbers | speed)
-            note = (
-                f"train loss {numbers['train_loss']:.3f}, error {numbers['train_error_pct']:.1f} %"
-            )
-            progress.update(stop, note)
+            if progress:
+                loss, error = numbers["train_loss"], numbers["train_error_pct"]
+                progress.update(stop, f"train loss {loss:.3f}, error {error:.1f} %")
         record: dict[str, Any] = {"kind": "epoch"} | common | _numbers(whole, "train")
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             record |= self._evaluate(("validation", "test"))
@@ -128,6 +137,8 @@ class _Run:
             self.checkpoints.save(self.state, self.step, self._host_memory())
 
     def _advance(self, stop: int, rates: np.ndarray) -> Sums:
+        if self.stop.is_set():
+            raise KeyboardInterrupt
         plan, before = self.plan, self.step
         self.state, sums = run_steps(
             plan.recipe,

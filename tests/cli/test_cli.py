@@ -43,6 +43,7 @@ def refuse(capsys, *argv, status=2):
         (["study", "--depths=9", "--workdir=never"], "6n+2"),
         (["study", "--arms=plane", "--workdir=never"], "did you mean 'plain'"),
         (["study", "--seeds=0", "--workdir=never"], "at least one"),
+        (["study", "--max_parallel=0"], "whole number from 1"),
         (["study", "--engine=ray"], "not there yet"),
         (["study", "--engine=rays"], "unknown --engine"),
         (["study", "--config.epoch=3", "--workdir=never"], "did you mean 'epochs'"),
