@@ -70,7 +70,7 @@ install() {
     python=$(find_python) || exit 1
     echo "launch.sh: installing into $venv (once, a few minutes)" >&2
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv" >&2 || fail "could not make $venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
       --constraint "$root/constraints.txt" --editable "$target" >&2 ||
       fail "the installation failed; the lines above say why. Fix it and start again"
     touch "$stamp"

@@ -136,10 +136,104 @@ class BatchNorm(nn.Module):
         return y.astype(self.dtype)
 
 
-def max_pool(x: Images, window: int, strides: int, padding: int) -> FeatureMaps:
-    """Maximum over square windows; the padding never wins."""
+def _pool_padding(size: int, window: int, strides: int, padding: int, ceil: bool) -> Pair:
+    """Padding before and after; with `ceil` a last window may hang over, as in Caffe."""
+    extra = 0
+    if ceil:
+        outputs = -(-(size + 2 * padding - window) // strides) + 1
+        if (outputs - 1) * strides >= size + padding:  # a window must begin inside
+            outputs -= 1
+        extra = max(0, (outputs - 1) * strides + window - size - 2 * padding)
+    return padding, padding + extra
+
+
+def max_pool(
+    x: Images, window: int, strides: int, padding: int = 0, ceil: bool = False
+) -> FeatureMaps:
+    """Maximum over square windows; the padding never wins.
+
+    Args:
+      x: images, `[batch, height, width, channels]`.
+      window: height and width of the window.
+      strides: step of the window.
+      padding: on each side.
+      ceil: keep the window that hangs over the end, as Caffe does.
+    """
+    pads = [_pool_padding(n, window, strides, padding, ceil) for n in x.shape[1:3]]
+    return nn.max_pool(x, (window, window), (strides, strides), pads)
+
+
+def average_pool(
+    x: Images, window: int, strides: int, padding: int = 0, count_padding: bool = True
+) -> FeatureMaps:
+    """Mean over square windows, zeros of the padding counted or not."""
     pad = ((padding, padding), (padding, padding))
-    return nn.max_pool(x, (window, window), (strides, strides), pad)
+    return nn.avg_pool(x, (window, window), (strides, strides), pad, count_padding)
+
+
+def adaptive_average_pool(x: Images, size: int) -> FeatureMaps:
+    """Mean over `size` x `size` nearly equal cells that cover the image, whatever its size.
+
+    Cell i of an axis of n covers positions floor(i n / size) to ceil((i + 1) n / size) - 1, as in
+    PyTorch's layer of that name.
+    """
+    for axis in (1, 2):
+        n = x.shape[axis]
+        cells = [
+            jnp.mean(
+                jax.lax.slice_in_dim(x, i * n // size, -(-(i + 1) * n // size), axis=axis),
+                axis=axis,
+                keepdims=True,
+            )
+            for i in range(size)
+        ]
+        x = jnp.concatenate(cells, axis)
+    return x
+
+
+def local_response_normalise(
+    x: Images, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 2.0
+) -> Images:
+    """Divide by (bias + alpha * sum of squares over `size` channels)^beta (Krizhevsky et al. 2012).
+
+    The paper's alpha multiplies the sum; PyTorch's and Caffe's divide it by `size` first.
+    """
+    wide = x.astype(jnp.float32)
+    half = size // 2
+    window, ones = (1, 1, 1, size), (1, 1, 1, 1)
+    padding = ((0, 0), (0, 0), (0, 0), (half, size - 1 - half))
+    sums = jax.lax.reduce_window(jnp.square(wide), 0.0, jax.lax.add, window, ones, padding)
+    return (wide / jnp.power(bias + alpha * sums, beta)).astype(x.dtype)
+
+
+class Dense(nn.Module):
+    """Dense layer with float32 weights and bias, computed in `dtype`.
+
+    Attributes:
+      features: outputs.
+      initializer: a name in `INITIALIZERS`; None for LeCun normal.
+      dtype: a name in `DTYPES`.
+    """
+
+    features: int
+    initializer: str | None = None
+    dtype: str = "float32"
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
+        """Map `[batch, inputs]` to `[batch, features]`."""
+        start = jax.nn.initializers.lecun_normal()
+        if self.initializer is not None:
+            check_choice("initializer", self.initializer, INITIALIZERS)
+            start = INITIALIZERS[self.initializer]
+        kernel = self.param("kernel", start, (x.shape[-1], self.features))
+        bias = self.param("bias", jax.nn.initializers.zeros, (self.features,))
+        return x.astype(self.dtype) @ kernel.astype(self.dtype) + bias.astype(self.dtype)
+
+
+def dropout(x: Array, rate: float, train: bool) -> Array:
+    """Zero a share `rate` of the values in training and scale up the rest (Srivastava 2014)."""
+    return nn.Dropout(rate, deterministic=not train)(x)
 
 
 def global_average_pool(x: Images) -> Float[Array, "batch channels"]:
@@ -149,5 +243,4 @@ def global_average_pool(x: Images) -> Float[Array, "batch channels"]:
 
 def classifier(features: Float[Array, "batch channels"], classes: int, dtype: str) -> Array:
     """The last dense layer, named `classifier`; returns float32 logits `[batch, classes]`."""
-    logits = nn.Dense(classes, dtype=jnp.dtype(dtype), name="classifier")(features)
-    return logits.astype(jnp.float32)
+    return Dense(classes, dtype=dtype, name="classifier")(features).astype(jnp.float32)

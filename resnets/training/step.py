@@ -173,10 +173,13 @@ def _part_gradients(
             {"params": params, "batch_stats": batch_stats},
             x,
             train=True,
-            mutable=["batch_stats"],
+            mutable=["batch_stats", "auxiliary"],
             rngs={"dropout": dropout_key},
         )
         loss = jnp.mean(cross_entropy(logits, labels, recipe.label_smoothing))
+        for head in jax.tree.leaves(updated.get("auxiliary", {})):
+            extra = jnp.mean(cross_entropy(head, labels, recipe.label_smoothing))
+            loss += recipe.model.auxiliary_weight * extra
         error = jnp.mean(wrong(logits, labels).astype(jnp.float32))
         return loss, (updated.get("batch_stats", {}), error)
 
