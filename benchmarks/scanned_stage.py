@@ -15,7 +15,8 @@ backend.configure()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
-from resnets.models.resnet import BlockDesign, Stage  # noqa: E402
+from resnets.models.residual_block import BlockDesign  # noqa: E402
+from resnets.models.resnet import Stage  # noqa: E402
 
 SHAPES = ((128, 32, 32, 16), (128, 16, 16, 32), (128, 8, 8, 16), (64, 2, 2, 64))
 BLOCKS = 5  # of two 3x3 layers each

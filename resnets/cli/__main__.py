@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from resnets.errors import RunError, UserError, suggest
 
-VERBS = ("study", "train", "report", "tensorboard", "test")
-PLANNED = ("models", "analyze", "validate", "bench", "status")
+VERBS = ("study", "train", "models", "report", "tensorboard", "test")
+PLANNED = ("analyze", "validate", "bench", "status")
 INTERRUPTED = 130
 
 

@@ -13,6 +13,8 @@ CHECKS = (
     ("mypy",),
 )
 
+WHOLE_SUITE = ("-n", "2", "--dist", "worksteal")
+
 _HELP = """\
 usage: launch.sh test [pytest arguments]
 
@@ -34,5 +36,5 @@ def main(argv: Sequence[str]) -> int:
         print(f"$ {' '.join(check)}", flush=True)
         if subprocess.run([sys.executable, "-m", *check], cwd=CHECKOUT).returncode:
             return 1
-    command = [sys.executable, "-m", "pytest", *argv]
+    command = [sys.executable, "-m", "pytest", *(argv or WHOLE_SUITE)]
     return subprocess.run(command, cwd=CHECKOUT, env=environment).returncode

@@ -108,17 +108,21 @@ class BatchNorm(nn.Module):
       momentum: share of the running statistics that one step keeps.
       dtype: of the result, a name in `DTYPES`.
       epsilon: added to the variance.
+      use_scale: learn a factor per channel; without it the factor is one (Keras's `scale=False`).
     """
 
     momentum: float = 0.9
     dtype: str = "float32"
     epsilon: float = 1e-5
+    use_scale: bool = True
 
     @nn.compact
     def __call__(self, x: Images, train: bool) -> Images:
         """Normalise each channel of `[batch, height, width, channels]`."""
         shape = (x.shape[-1],)
-        scale = self.param("scale", jax.nn.initializers.ones, shape)
+        scale: Array | float = 1.0
+        if self.use_scale:
+            scale = self.param("scale", jax.nn.initializers.ones, shape)
         bias = self.param("bias", jax.nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
@@ -168,7 +172,13 @@ def average_pool(
 ) -> FeatureMaps:
     """Mean over square windows, zeros of the padding counted or not."""
     pad = ((padding, padding), (padding, padding))
-    return nn.avg_pool(x, (window, window), (strides, strides), pad, count_padding)
+
+    def pool(values: Array) -> Array:
+        return nn.pool(values, 0.0, jax.lax.add, (window, window), (strides, strides), pad)
+
+    if count_padding or not padding:
+        return pool(x) / window**2
+    return pool(x) / pool(jnp.ones_like(x[:1]))
 
 
 def adaptive_average_pool(x: Images, size: int) -> FeatureMaps:

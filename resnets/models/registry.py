@@ -1,5 +1,6 @@
 """Networks by name."""
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable
@@ -8,12 +9,33 @@ from typing import Any
 import flax.linen as nn
 
 Builder = Callable[..., nn.Module]
+Shape = tuple[int, int, int]
 
-_families: dict[str, tuple[re.Pattern[str], Builder]] = {}
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """Networks that one builder makes.
+
+    Attributes:
+      regex: matches their names in full.
+      build: makes a network from a name, the number of classes or None, and overrides.
+      paper: who and when.
+      image_shape: `(height, width, channels)` of the images that the paper takes.
+    """
+
+    regex: re.Pattern[str]
+    build: Builder
+    paper: str
+    image_shape: Shape
+
+
+_families: dict[str, Family] = {}
 _names: list[str] = []
 
 
-def register(pattern: str, names: tuple[str, ...]) -> Callable[[Builder], Builder]:
+def register(
+    pattern: str, names: tuple[str, ...], paper: str = "", image_shape: Shape = (224, 224, 3)
+) -> Callable[[Builder], Builder]:
     """Register a builder for every name that `pattern` matches in full.
 
     The builder is called with the name, the number of classes or None, and the overrides.
@@ -21,6 +43,8 @@ def register(pattern: str, names: tuple[str, ...]) -> Callable[[Builder], Builde
     Args:
       pattern: regular expression over names.
       names: the members to list, in the order of the paper's table.
+      paper: who and when, for the table of networks.
+      image_shape: `(height, width, channels)` of the images that the paper takes.
 
     Raises:
       ValueError: a name or the pattern is registered already, or a name does not match.
@@ -31,19 +55,33 @@ def register(pattern: str, names: tuple[str, ...]) -> Callable[[Builder], Builde
         if pattern in _families:
             raise ValueError(f"pattern {pattern!r} is registered already")
         for name in names:
-            if _match(name):
+            if _find(name):
                 raise ValueError(f"{name!r} is registered already")
             if not compiled.fullmatch(name):
                 raise ValueError(f"{name!r} does not match its pattern {pattern!r}")
-        _families[pattern] = (compiled, builder)
+        _families[pattern] = Family(compiled, builder, paper, image_shape)
         _names.extend(names)
         return builder
 
     return add
 
 
-def _match(name: str) -> Builder | None:
-    return next((build for regex, build in _families.values() if regex.fullmatch(name)), None)
+def _find(name: str) -> Family | None:
+    return next((f for f in _families.values() if f.regex.fullmatch(name)), None)
+
+
+def family(name: str) -> Family:
+    """Look up the family of a network.
+
+    Raises:
+      ValueError: unknown name; names the nearest and all valid ones.
+    """
+    found = _find(name)
+    if found is None:
+        near = difflib.get_close_matches(name, _names, 1, 0.3)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"unknown network {name!r}; {hint}Known: {', '.join(_names)}")
+    return found
 
 
 def names() -> tuple[str, ...]:
@@ -66,14 +104,10 @@ def create(name: str, num_classes: int | None = None, **overrides: Any) -> nn.Mo
     Raises:
       ValueError: unknown name, depth or field, or a value out of range; names the valid ones.
     """
-    builder = _match(name)
-    if builder is None:
-        near = difflib.get_close_matches(name, _names, 1, 0.3)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown network {name!r}; {hint}Known: {', '.join(_names)}")
+    found = family(name)
     if num_classes is not None and num_classes < 1:
         raise ValueError(f"num_classes={num_classes} must be at least 1")
-    return builder(name, num_classes, **overrides)
+    return found.build(name, num_classes, **overrides)
 
 
 def check_fields(network: str, overrides: dict[str, Any], valid: tuple[str, ...]) -> None:

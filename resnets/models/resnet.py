@@ -9,144 +9,12 @@ import re
 from typing import Any
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
-
-SHORTCUTS = ("A", "B", "C", "none")
-SPANS = (1, 2, 3)
-STRIDED = ("1x1", "3x3")
-BLOCKS = ("basic", "bottleneck")
-
-
-@dataclasses.dataclass(frozen=True)
-class BlockDesign:
-    """What every block of a network has in common.
-
-    Attributes:
-      shortcut: `A` identity, zero-padded where channels grow; `B` 1x1 projection where shapes
-        change; `C` 1x1 projection always; `none` plain network (He et al. 2015, section 3.3).
-      block: `basic` (3x3 layers) or `bottleneck` (1x1, 3x3, 1x1).
-      span: how many 3x3 layers one shortcut of basic blocks skips.
-      strided: the bottleneck layer that halves the size: first `1x1` (the paper) or `3x3`.
-      preactivation: normalise and activate before each convolution (He et al. 2016).
-      residual_scale: factor on the branch before the addition.
-      activation: a name in `layers.ACTIVATIONS`.
-      initializer: a name in `layers.INITIALIZERS`.
-      bn_momentum: share of the running statistics that one step keeps.
-      dtype: compute dtype, a name in `layers.DTYPES`.
-
-    Raises:
-      ValueError: a value out of range; names the field and the valid values.
-    """
-
-    shortcut: str = "B"
-    block: str = "basic"
-    span: int = 2
-    strided: str = "3x3"
-    preactivation: bool = False
-    residual_scale: float = 1.0
-    activation: str = "relu"
-    initializer: str = "he_normal_fan_out"
-    bn_momentum: float = 0.9
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        layers.check_choice("shortcut", self.shortcut, SHORTCUTS)
-        layers.check_choice("block", self.block, BLOCKS)
-        if self.block == "bottleneck" and self.span != 2:
-            raise ValueError(f"span={self.span} needs basic blocks; these are bottlenecks")
-        layers.check_choice("span", self.span, SPANS)
-        layers.check_choice("strided", self.strided, STRIDED)
-        layers.check_choice("activation", self.activation, layers.ACTIVATIONS)
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        if not 0.0 <= self.bn_momentum < 1.0:
-            raise ValueError(f"bn_momentum={self.bn_momentum} is not in [0, 1)")
-
-    def conv(self, name: str, features: int, size: int, strides: int = 1) -> layers.Conv:
-        """A convolution without bias: batch normalisation follows."""
-        return layers.Conv(
-            features,
-            (size, size),
-            strides,
-            initializer=self.initializer,
-            dtype=self.dtype,
-            name=name,
-        )
-
-    def norm(self, name: str) -> layers.BatchNorm:
-        """A batch normalisation."""
-        return layers.BatchNorm(self.bn_momentum, self.dtype, name=name)
-
-    def activate(self, x: Array) -> Array:
-        """The nonlinearity."""
-        return layers.ACTIVATIONS[self.activation](x)
-
-
-class Block(nn.Module):
-    """A residual function and the shortcut around it.
-
-    Attributes:
-      features: output channels.
-      strides: step of the layer that changes the size.
-      design: what all blocks share.
-    """
-
-    features: int
-    strides: int
-    design: BlockDesign
-
-    @nn.compact
-    def __call__(self, x: Images, train: bool) -> FeatureMaps:
-        """Map `[batch, height, width, channels]` to the same with `features` channels."""
-        design = self.design
-        if not design.preactivation:
-            y = self._branch(x, train) * design.residual_scale
-            if design.shortcut != "none":
-                y += self._shortcut(x, x, train)
-            return design.activate(y)
-        first = design.activate(design.norm("bn1")(x, train))
-        y = self._branch(first, train) * design.residual_scale
-        return y if design.shortcut == "none" else y + self._shortcut(x, first, train)
-
-    def _layers(self) -> tuple[tuple[int, int, int], ...]:
-        """Features, kernel size and strides of each convolution of the branch."""
-        if self.design.block == "bottleneck":
-            inner = self.features // 4
-            first, second = (self.strides, 1) if self.design.strided == "1x1" else (1, self.strides)
-            return (inner, 1, first), (inner, 3, second), (self.features, 1, 1)
-        return ((self.features, 3, self.strides),) + ((self.features, 3, 1),) * (
-            self.design.span - 1
-        )
-
-    def _branch(self, x: Images, train: bool) -> FeatureMaps:
-        """The residual function; in the pre-activation form `x` has been through bn1."""
-        design = self.design
-        for index, (features, size, strides) in enumerate(self._layers(), 1):
-            if design.preactivation and index > 1:
-                x = design.activate(design.norm(f"bn{index}")(x, train))
-            x = design.conv(f"conv{index}", features, size, strides)(x)
-            if not design.preactivation:
-                x = design.norm(f"bn{index}")(x, train)
-                if index < len(self._layers()):
-                    x = design.activate(x)
-        return x
-
-    def _shortcut(self, x: Images, preactivated: Images, train: bool) -> FeatureMaps:
-        """Identity, zero-padding or projection; a projection reads the pre-activated input."""
-        design = self.design
-        changes = self.strides != 1 or x.shape[-1] != self.features
-        if design.shortcut == "C" or (design.shortcut == "B" and changes):
-            y = design.conv("projection", self.features, 1, self.strides)(preactivated)
-            return y if design.preactivation else design.norm("projection_bn")(y, train)
-        if changes:
-            x = x[:, :: self.strides, :: self.strides]
-            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.features - x.shape[-1])))
-        return x
+from resnets.models.residual_block import SPANS, Block, BlockDesign
 
 
 class ResNet(nn.Module):
@@ -160,6 +28,9 @@ class ResNet(nn.Module):
       design: what all blocks share.
       scan_blocks: run the equal blocks of a stage as one loop: `stageN/blocks` holds their stacked
         parameters in place of `stageN/block1`, ...; the program no longer grows with depth.
+      width_factor: how many times the first stage is wider than the stem.
+      early_activation: in the pre-activation form, normalise and activate right after the stem's
+        convolution: the first block and its shortcut both read that (He et al. 2016, section 4).
     """
 
     num_classes: int
@@ -168,6 +39,8 @@ class ResNet(nn.Module):
     width: int
     design: BlockDesign
     scan_blocks: bool = False
+    width_factor: int = 1
+    early_activation: bool = False
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
@@ -176,11 +49,12 @@ class ResNet(nn.Module):
         for index, blocks in enumerate(self.stage_sizes, 1):
             expansion = 4 if self.design.block == "bottleneck" else 1
             x = Stage(
-                features=self.width * 2 ** (index - 1) * expansion,
+                features=self.width * self.width_factor * 2 ** (index - 1) * expansion,
                 strides=1 if index == 1 else 2,
                 blocks=blocks,
                 design=self.design,
                 scan_blocks=self.scan_blocks,
+                activated=self.early_activation and index == 1,
                 name=f"stage{index}",
             )(x, train)
         if self.design.preactivation:
@@ -190,8 +64,8 @@ class ResNet(nn.Module):
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
         design = self.design
         large = self.stem == "imagenet"
-        x = design.conv("stem_conv", self.width, 7 if large else 3, 2 if large else 1)(x)
-        if not design.preactivation:
+        x = design.conv("stem_conv", self.width, *((7, 2) if large else (3, 1)))(x)
+        if self.early_activation or not design.preactivation:
             x = design.activate(design.norm("stem_bn")(x, train))
         return layers.max_pool(x, 3, 2, 1) if large else x
 
@@ -204,11 +78,13 @@ class Stage(nn.Module):
     blocks: int
     design: BlockDesign
     scan_blocks: bool
+    activated: bool = False
 
     @nn.compact
     def __call__(self, x: Images, train: bool) -> FeatureMaps:
         """Map `[batch, height, width, channels]` to the stage's size and channels."""
-        x = Block(self.features, self.strides, self.design, name="block0")(x, train)
+        first = Block(self.features, self.strides, self.design, self.activated, name="block0")
+        x = first(x, train)
         if self.scan_blocks and self.blocks > 2:
             return self._scanned(x, train)
         for index in range(1, self.blocks):
@@ -222,22 +98,21 @@ class Stage(nn.Module):
         loop = nn.scan(
             step,
             variable_axes={"params": 0, "batch_stats": 0},
-            split_rngs={"params": True},
+            split_rngs={"params": True, "dropout": True},
             length=self.blocks - 1,
         )
         return loop(Block(self.features, 1, self.design, name="blocks"), x, None)[0]
 
 
 _DESIGN_FIELDS = tuple(field.name for field in dataclasses.fields(BlockDesign))
-_FIELDS = (*(f for f in _DESIGN_FIELDS if f != "block"), "scan_blocks")
+_FIXED = ("block", "groups", "base_width")
+_FIELDS = (*(f for f in _DESIGN_FIELDS if f not in _FIXED), "scan_blocks")
 
 
-def _build(
-    name: str,
-    defaults: dict[str, Any],
-    overrides: dict[str, Any],
-    network: dict[str, Any],
+def build(
+    name: str, defaults: dict[str, Any], overrides: dict[str, Any], network: dict[str, Any]
 ) -> ResNet:
+    """Create a `ResNet` with the fields `network`; its design has the defaults and overrides."""
     check_fields(name, overrides, _FIELDS)
     options = defaults | overrides
     plain = "plain" in name
@@ -251,6 +126,8 @@ def _build(
 @register(
     r"cifar_(plain|resnet)\d+",
     tuple(f"cifar_{arm}{d}" for arm in ("plain", "resnet") for d in (20, 32, 44, 56, 110, 1202)),
+    "He et al. 2015",
+    (32, 32, 3),
 )
 def cifar_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """6n+2 layers in three stages of 16, 32 and 64 channels; shortcut A unless said otherwise."""
@@ -275,29 +152,32 @@ def cifar_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet
         "stem": "cifar",
         "width": 16,
     }
-    return _build(name, defaults, overrides, network)
+    return build(name, defaults, overrides, network)
 
 
-_IMAGENET = {
+IMAGENET = {
     18: ("basic", (2, 2, 2, 2)),
     34: ("basic", (3, 4, 6, 3)),
     50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)),
     152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
 }
+"""Block and stage sizes by depth: He et al. 2015, table 1; 200 layers: 2016, section 4."""
 
 
 @register(
-    r"plain(18|34)|resnet(18|34|50|101|152)",
-    ("plain18", "plain34", *(f"resnet{depth}" for depth in _IMAGENET)),
+    r"plain(18|34)|resnet(18|34|50|101|152|200)",
+    ("plain18", "plain34", *(f"resnet{depth}" for depth in IMAGENET)),
+    "He et al. 2015",
 )
 def imagenet_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """He et al. 2015, table 1; shortcut B; bottlenecks from 50 layers on."""
-    block, stage_sizes = _IMAGENET[int(re.sub(r"\D", "", name))]
+    block, stage_sizes = IMAGENET[int(re.sub(r"\D", "", name))]
     network = {
         "num_classes": num_classes or 1000,
         "stage_sizes": stage_sizes,
         "stem": "imagenet",
         "width": 64,
     }
-    return _build(name, {"block": block}, overrides, network)
+    return build(name, {"block": block}, overrides, network)

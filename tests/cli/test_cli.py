@@ -50,6 +50,7 @@ def refuse(capsys, *argv, status=2):
         (["train", "--config=configs/digits.py"], "--workdir"),
         (["train", "--config=configs/digit.py", "--workdir=never"], "did you mean"),
         (["train", "--config=configs/digits.py:depth=9", "--workdir=never"], "6n+2"),
+        (["models", "resnet51"], "did you mean 'resnet50'"),
         (["report", "no/such/study"], "no/such/study"),
         (["report"], "DIR"),
         (["tensorboard", "no/such/study"], "not a directory"),
@@ -80,7 +81,7 @@ def test_a_missing_data_set_without_network_says_what_to_do(capsys, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("verb", ["study", "train", "report", "tensorboard", "test"])
+@pytest.mark.parametrize("verb", ["study", "train", "models", "report", "tensorboard", "test"])
 def test_every_verb_explains_itself(capsys, verb):
     with contextlib.suppress(SystemExit):  # argparse leaves this way
         main([verb, "--help"])

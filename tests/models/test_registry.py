@@ -3,8 +3,6 @@
 import re
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import pytest
 
 from resnets import models
@@ -29,17 +27,6 @@ def register(monkeypatch):
     monkeypatch.setattr(registry, "_families", dict(registry._families))
     monkeypatch.setattr(registry, "_names", list(registry._names))
     return registry.register
-
-
-@pytest.mark.parametrize("name", models.names())
-def test_every_listed_network_maps_images_to_float32_logits(name):
-    model = models.create(name, 7, scan_blocks=True)
-    images = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
-    logits, variables = jax.eval_shape(
-        lambda x: model.init_with_output(jax.random.key(0), x, train=False), images
-    )
-    assert (logits.shape, logits.dtype) == ((2, 7), jnp.float32)
-    assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
 def test_names_are_listed_once():
@@ -83,7 +70,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_all_others(name, neare
 
 
 def test_a_name_like_no_other_is_answered_with_the_list_alone():
-    with pytest.raises(ValueError, match=r"^unknown network '@@'; Known: cifar_plain20, "):
+    with pytest.raises(ValueError, match=r"^unknown network '@@'; Known: "):
         models.create("@@")
 
 

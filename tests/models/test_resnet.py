@@ -12,7 +12,8 @@ from jax import lax
 
 from resnets import models
 from resnets.models import layers
-from resnets.models.resnet import Block, BlockDesign, ResNet, Stage
+from resnets.models.residual_block import Block, BlockDesign
+from resnets.models.resnet import ResNet, Stage
 
 KEY = jax.random.key(0)
 FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}

@@ -1,0 +1,60 @@
+"""`launch.sh models`: the table of networks."""
+
+from collections.abc import Sequence
+
+from resnets.cli import backend
+from resnets.cli.parser import Parser
+from resnets.errors import UserError
+
+_DESCRIPTION = """\
+List the networks: the paper, the images that it takes, trainable parameters, multiply-adds for one
+image in 1e9 (padded taps counted, as in the papers), weighted layers on the longest path, and the
+layer with the most parameters. Nothing is allocated or run."""
+
+_EPILOG = """\
+examples:
+  launch.sh models
+  launch.sh models resnet50 cifar_resnet110"""
+
+_HEADINGS = ("name", "paper", "image", "parameters", "GMACs", "depth", "heaviest layer", "share, %")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the verb; return the exit status."""
+    parser = Parser("models", _DESCRIPTION, _EPILOG)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="networks (default: all)")
+    args, overrides = parser.parse_with_overrides(argv)
+    if overrides:
+        parser.error(f"the table of networks takes no {overrides[0]}")
+    backend.configure()
+    from resnets import models
+
+    try:
+        rows = [_row(name) for name in args.names or models.names()]
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
+    for row in (_HEADINGS, *rows):
+        cells = zip(
+            row, widths, (str.ljust,) * 3 + (str.rjust,) * 3 + (str.ljust,) * 2, strict=True
+        )
+        print("  ".join(align(text, width) for text, width, align in cells).rstrip())
+    return 0
+
+
+def _row(name: str) -> tuple[str, ...]:
+    from resnets import models
+    from resnets.models.summary import summarise
+
+    family = models.family(name)
+    summary = summarise(models.create(name), family.image_shape)
+    return (
+        name,
+        family.paper,
+        "x".join(map(str, family.image_shape)),
+        f"{summary.parameters:,}",
+        f"{summary.macs / 1e9:.3f}",
+        str(summary.depth),
+        summary.heaviest_layer,
+        f"{100 * summary.heaviest_parameters / summary.parameters:.1f}",
+    )

@@ -1,0 +1,155 @@
+"""The block of plain and residual networks: a residual function and the shortcut around it."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from resnets.models import layers
+from resnets.models.layers import FeatureMaps, Images
+
+SHORTCUTS = ("A", "B", "C", "none")
+SPANS = (1, 2, 3)
+STRIDED = ("1x1", "3x3")
+BLOCKS = ("basic", "bottleneck")
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockDesign:
+    """What every block of a network has in common.
+
+    Attributes:
+      shortcut: `A` identity, zero-padded where channels grow; `B` 1x1 projection where shapes
+        change; `C` 1x1 projection always; `none` plain network (He et al. 2015, section 3.3).
+      block: `basic` (3x3 layers) or `bottleneck` (1x1, 3x3, 1x1).
+      span: how many 3x3 layers one shortcut of basic blocks skips.
+      strided: the bottleneck layer that halves the size: first `1x1` (the paper) or `3x3`.
+      preactivation: normalise and activate before each convolution (He et al. 2016).
+      residual_scale: factor on the branch before the addition.
+      groups: channel groups of the bottleneck's 3x3 layer (Xie et al. 2017).
+      base_width: channels of one group where the bottleneck has 64 (Zagoruyko and Komodakis 2016).
+      dropout: share of the values zeroed before the last convolution of a branch.
+      activation: a name in `layers.ACTIVATIONS`.
+      initializer: a name in `layers.INITIALIZERS`.
+      bn_momentum: share of the running statistics that one step keeps.
+      dtype: compute dtype, a name in `layers.DTYPES`.
+
+    Raises:
+      ValueError: a value out of range; names the field and the valid values.
+    """
+
+    shortcut: str = "B"
+    block: str = "basic"
+    span: int = 2
+    strided: str = "3x3"
+    preactivation: bool = False
+    residual_scale: float = 1.0
+    groups: int = 1
+    base_width: int = 64
+    dropout: float = 0.0
+    activation: str = "relu"
+    initializer: str = "he_normal_fan_out"
+    bn_momentum: float = 0.9
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        layers.check_choice("shortcut", self.shortcut, SHORTCUTS)
+        layers.check_choice("block", self.block, BLOCKS)
+        if self.block == "bottleneck" and self.span != 2:
+            raise ValueError(f"span={self.span} needs basic blocks; these are bottlenecks")
+        layers.check_choice("span", self.span, SPANS)
+        layers.check_choice("strided", self.strided, STRIDED)
+        layers.check_choice("activation", self.activation, layers.ACTIVATIONS)
+        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
+        layers.check_choice("dtype", self.dtype, layers.DTYPES)
+        for field in ("bn_momentum", "dropout"):
+            if not 0.0 <= getattr(self, field) < 1.0:
+                raise ValueError(f"{field}={getattr(self, field)} is not in [0, 1)")
+        if self.dropout and self.span == 1:
+            raise ValueError(f"dropout={self.dropout} sits between two layers; take span 2 or 3")
+
+    def conv(self, name: str, features: int, size: int, strides: int, groups: int = 1) -> nn.Module:
+        """A convolution without bias: batch normalisation follows."""
+        return layers.Conv(
+            features,
+            (size, size),
+            strides,
+            groups=groups,
+            initializer=self.initializer,
+            dtype=self.dtype,
+            name=name,
+        )
+
+    def norm(self, name: str) -> layers.BatchNorm:
+        """A batch normalisation."""
+        return layers.BatchNorm(self.bn_momentum, self.dtype, name=name)
+
+    def activate(self, x: Array) -> Array:
+        """The nonlinearity."""
+        return layers.ACTIVATIONS[self.activation](x)
+
+
+class Block(nn.Module):
+    """A residual function and the shortcut around it.
+
+    Attributes:
+      features: output channels.
+      strides: step of the layer that changes the size.
+      design: what all blocks share.
+      activated: the pre-activation form gets its input activated already, and has no bn1.
+    """
+
+    features: int
+    strides: int
+    design: BlockDesign
+    activated: bool = False
+
+    @nn.compact
+    def __call__(self, x: Images, train: bool) -> FeatureMaps:
+        """Map `[batch, height, width, channels]` to the same with `features` channels."""
+        design = self.design
+        if not design.preactivation:
+            y = self._branch(x, train) * design.residual_scale
+            if design.shortcut != "none":
+                y += self._shortcut(x, x, train)
+            return design.activate(y)
+        first = x if self.activated else design.activate(design.norm("bn1")(x, train))
+        y = self._branch(first, train) * design.residual_scale
+        return y if design.shortcut == "none" else y + self._shortcut(x, first, train)
+
+    def _layers(self) -> tuple[tuple[int, ...], ...]:
+        """Features, kernel size, strides and perhaps groups of each convolution of the branch."""
+        design = self.design
+        if design.block == "bottleneck":
+            inner = self.features // 4 * design.base_width // 64 * design.groups
+            first, second = (self.strides, 1) if design.strided == "1x1" else (1, self.strides)
+            return (inner, 1, first), (inner, 3, second, design.groups), (self.features, 1, 1)
+        return ((self.features, 3, self.strides),) + ((self.features, 3, 1),) * (design.span - 1)
+
+    def _branch(self, x: Images, train: bool) -> FeatureMaps:
+        """The residual function; in the pre-activation form `x` has been through bn1."""
+        design = self.design
+        for index, arguments in enumerate(self._layers(), 1):
+            if design.preactivation and index > 1:
+                x = design.activate(design.norm(f"bn{index}")(x, train))
+            if design.dropout and index == len(self._layers()):
+                x = layers.dropout(x, design.dropout, train)
+            x = design.conv(f"conv{index}", *arguments)(x)
+            if not design.preactivation:
+                x = design.norm(f"bn{index}")(x, train)
+                if index < len(self._layers()):
+                    x = design.activate(x)
+        return x
+
+    def _shortcut(self, x: Images, preactivated: Images, train: bool) -> FeatureMaps:
+        """Identity, zero-padding or projection; a projection reads the pre-activated input."""
+        design = self.design
+        changes = self.strides != 1 or x.shape[-1] != self.features
+        if design.shortcut == "C" or (design.shortcut == "B" and changes):
+            y = design.conv("projection", self.features, 1, self.strides)(preactivated)
+            return y if design.preactivation else design.norm("projection_bn")(y, train)
+        if changes:
+            x = x[:, :: self.strides, :: self.strides]
+            x = jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.features - x.shape[-1])))
+        return x

@@ -1,0 +1,70 @@
+"""The table of networks against published numbers and closed forms."""
+
+import csv
+from pathlib import Path
+
+import flax.linen as nn
+import pytest
+
+from resnets import models
+from resnets.models import layers
+from resnets.models.summary import summarise
+
+# Our names and options for torchvision's networks; parameters and GMACs as torchvision publishes.
+OPTIONS = {"googlenet": {"bn": True, "five_by_five": False, "auxiliary": False}}
+with (Path(__file__).parent / "torchvision_models.csv").open() as file:
+    PUBLISHED = [row for row in csv.DictReader(file) if row["model"] in models.names()]
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row["model"])
+def test_parameters_and_multiply_adds_are_those_of_torchvision(row):
+    network = models.create(row["model"], **OPTIONS.get(row["model"], {}))
+    summary = summarise(network, (224, 224, 3))
+    assert summary.parameters == int(row["parameters"])
+    digits = len(row["gmacs"].partition(".")[2])
+    assert summary.macs / 1e9 == pytest.approx(float(row["gmacs"]), abs=0.51 * 10**-digits)
+
+
+@pytest.mark.parametrize("depth", [8, 20, 56, 110])
+@pytest.mark.parametrize("arm", ["plain", "resnet"])
+def test_the_depth_of_a_cifar_network_is_in_its_name(arm, depth):
+    assert summarise(models.create(f"cifar_{arm}{depth}"), (32, 32, 3)).depth == depth
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_the_depth_of_an_imagenet_network_is_in_its_name(depth):
+    assert summarise(models.create(f"resnet{depth}"), (224, 224, 3)).depth == depth
+
+
+def test_identity_shortcuts_cost_no_multiply_adds():
+    plain, residual = (
+        summarise(models.create(f"cifar_{arm}32"), (32, 32, 3)) for arm in ("plain", "resnet")
+    )
+    assert plain == residual
+
+
+class Branches(nn.Module):
+    """Two parallel paths of one and two layers, in groups, then a dense layer."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        one = layers.Conv(6, (1, 1), name="short")(x)
+        two = layers.Conv(4, (3, 3), groups=2, name="first")(x)
+        two = layers.Conv(6, (3, 3), strides=2, name="second")(two)
+        pooled = layers.global_average_pool(one) + layers.global_average_pool(two)
+        return layers.classifier(pooled, 10, "float32")
+
+
+def test_multiply_adds_and_the_longest_path_by_hand():
+    summary = summarise(Branches(), (8, 8, 4))
+    short = 64 * 4 * 6
+    first = 64 * 9 * (4 // 2) * 4
+    second = 16 * 9 * 4 * 6
+    assert summary.macs == short + first + second + 6 * 10
+    assert summary.depth == 3
+    assert (summary.heaviest_layer, summary.heaviest_parameters) == ("second", 9 * 4 * 6)
+
+
+def test_a_scanned_network_is_refused():
+    with pytest.raises(ValueError, match="scan_blocks=False"):
+        summarise(models.create("cifar_resnet20", scan_blocks=True), (32, 32, 3))
