@@ -202,7 +202,7 @@ class Deepnet(nn.Module):
         return layers.classifier(features, self.num_classes, design.dtype)
 
 
-@register(r"deepnet", ("deepnet",), "Szegedy et al. 2016", (28, 28, 3))
+@register(r"deepnet", ("deepnet",), "after Szegedy et al. 2016", (28, 28, 3))
 def deepnet(name: str, num_classes: int | None, **overrides: Any) -> Deepnet:
     """The network of 28x28x3 images and 10 classes; `dropout` 0 or 0.3 before the classifier."""
     check_fields(name, overrides, tuple(f.name for f in dataclasses.fields(DeepnetDesign)))
