@@ -18,6 +18,8 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh train --config=configs/cifar.py:depth=56,shortcut=none --workdir=DIR
                                    one run; --config.FIELD=VALUE sets any field
   ./launch.sh models [NAME ...]    the networks: paper, parameters, multiply-adds, depth
+  ./launch.sh export DIR --output=FILE.safetensors
+                                   a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh report DIR           write a study's report again from its files
   ./launch.sh tensorboard DIR      look at a study's curves
   ./launch.sh test [ARGUMENTS]     the checks and the test suite
@@ -35,8 +37,9 @@ fail() {
 
 # Names of the distributions' modules that the core needs.
 modules="jax flax optax ml_collections orbax.checkpoint tensorflow_datasets array_record tensorboardX \
-tensorboard sklearn scipy altair vl_convert jaxtyping rich jinja2 PIL"
-test_modules="pytest xdist hypothesis beartype ruff mypy"
+tensorboard sklearn scipy altair vl_convert jaxtyping rich jinja2 PIL grain \
+safetensors"
+test_modules="pytest xdist hypothesis beartype ruff mypy keras"
 
 has_modules() {
   "$1" - "${@:2}" <<'PYTHON' 2>/dev/null

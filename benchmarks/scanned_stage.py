@@ -25,7 +25,7 @@ ROUNDS = 9
 
 def gradient_step(shape: tuple[int, ...], scan_blocks: bool) -> Callable[[], Any]:
     """Compile the gradient of a stage's mean squared output with respect to its parameters."""
-    stage = Stage(shape[-1], 1, BLOCKS, BlockDesign(shortcut="A"), scan_blocks)
+    stage = Stage(shape[-1], 1, 1, BLOCKS, BlockDesign(shortcut="A"), scan_blocks)
     x = jax.random.normal(jax.random.key(0), shape)
     variables = stage.init(jax.random.key(1), x[:1], False)
 

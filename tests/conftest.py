@@ -21,6 +21,13 @@ import pytest  # noqa: E402
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
+def pytest_addoption(parser):
+    """Options of the slow groups."""
+    parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
+    parser.addoption("--parity", default="", help="interpreter that has torch and torchvision")
+    parser.addoption("--parity_table", default="", help="write the measured differences to a csv")
+
+
 @pytest.fixture(autouse=True)
 def one_device(monkeypatch):
     """Runs use one of the eight devices unless a test says otherwise."""
@@ -34,3 +41,11 @@ def one_device(monkeypatch):
 def data_directory(tmp_path_factory):
     """Data sets that the tests build go to a temporary place, once a session."""
     os.environ["TFDS_DATA_DIR"] = str(tmp_path_factory.mktemp("data"))
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow; --slow runs it")
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(skip)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from resnets.errors import RunError, UserError, suggest
 
-VERBS = ("study", "train", "models", "report", "tensorboard", "test")
+VERBS = ("study", "train", "models", "export", "report", "tensorboard", "test")
 PLANNED = ("analyze", "validate", "bench", "status")
 INTERRUPTED = 130
 

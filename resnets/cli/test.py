@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+from resnets.cli import parity
 from resnets.training.config_file import CHECKOUT
 
 CHECKS = (
@@ -14,27 +15,39 @@ CHECKS = (
 )
 
 WHOLE_SUITE = ("-n", "2", "--dist", "worksteal")
+PARITY = "--parity"
 
 _HELP = """\
-usage: launch.sh test [pytest arguments]
+usage: launch.sh test [--slow] [--parity] [pytest arguments]
 
-Without arguments: ruff, the format check, mypy, then the whole suite; with arguments: pytest only.
+Without arguments: ruff, the format check, mypy, then the suite; with arguments: pytest only.
+--slow runs the slow group, too: every registered network instead of one of each form.
+--parity compares logits with torchvision's, for which it installs torch into .venv-parity, and
+with Keras's; --parity_table=FILE writes the differences.
 
 examples:
   launch.sh test
   launch.sh test tests/models -k shortcut
+  launch.sh test --slow tests/models/test_every_network.py
+  launch.sh test --parity --parity_table=experiments/results/parity.csv
 exit status: 0 passed, 1 failed."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
-    if list(argv) in (["-h"], ["--help"]):
+    arguments = list(argv)
+    if arguments in (["-h"], ["--help"]):
         print(_HELP)
         return 0
+    if PARITY in arguments:
+        arguments.remove(PARITY)
+        if not any(argument.startswith("tests") for argument in arguments):
+            arguments.append("tests/parity")
+        arguments.append(f"{PARITY}={parity.interpreter()}")
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    for check in () if argv else CHECKS:
+    for check in () if arguments else CHECKS:
         print(f"$ {' '.join(check)}", flush=True)
         if subprocess.run([sys.executable, "-m", *check], cwd=CHECKOUT).returncode:
             return 1
-    command = [sys.executable, "-m", "pytest", *(argv or WHOLE_SUITE)]
+    command = [sys.executable, "-m", "pytest", *(arguments or WHOLE_SUITE)]
     return subprocess.run(command, cwd=CHECKOUT, env=environment).returncode

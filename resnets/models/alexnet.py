@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_at_least, check_image_size, check_shares
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -15,9 +16,6 @@ _KERNELS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 
 _POOLED = (1, 2, 5)  # convolutions that max pooling follows
 _DIVIDED = (2, 4, 5)  # convolutions that see their own column only
-
-_SMALLEST = (("conv1", 7), ("pool1", 15), ("pool2", 31), ("pool5", 63))
-"""Layers in order, with the size of image that gives each its first window."""
 
 
 class AlexNet(nn.Module):
@@ -51,13 +49,9 @@ class AlexNet(nn.Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        for field in ("grid", "hidden"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}={getattr(self, field)} must be at least 1")
-        if not 0.0 <= self.dropout_rate < 1.0:
-            raise ValueError(f"dropout_rate={self.dropout_rate} is not in [0, 1)")
+        layers.check_names(self)
+        check_at_least(1, self, "grid", "hidden")
+        check_shares(self, "dropout_rate")
         super().__post_init__()
 
     @nn.compact
@@ -67,7 +61,7 @@ class AlexNet(nn.Module):
         Raises:
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
-        _check_size(images)
+        check_image_size(images, _steps())
         x = images.astype(self.dtype)
         for index in range(1, len(_KERNELS) + 1):
             x = jax.nn.relu(self._conv(index, x))
@@ -101,19 +95,21 @@ class AlexNet(nn.Module):
         )(x)
 
 
-def _check_size(images: Images) -> None:
-    height, width = images.shape[1:3]
-    least = _SMALLEST[-1][1]
-    for layer, size in _SMALLEST:
-        if min(height, width) < size:
-            raise ValueError(
-                f"{layer}: no window fits in images of {height}x{width}; "
-                f"the smallest valid size is {least}x{least}"
-            )
+def _steps() -> list[Step]:
+    """The layers that shrink the image."""
+    steps = []
+    for index, kernel in enumerate(_KERNELS, 1):
+        steps.append(Step(f"conv{index}", *kernel))
+        if index in _POOLED:
+            steps.append(Step(f"pool{index}", 3, 2))
+    return steps
 
 
-@register("alexnet_lrn", ("alexnet_lrn",), "Krizhevsky et al. 2012")
-@register("alexnet", ("alexnet",), "Krizhevsky 2014")
+_SHAPE = (224, 224, 3)
+
+
+@register("alexnet_lrn", ("alexnet_lrn",), paper="Krizhevsky et al. 2012", image_shape=_SHAPE)
+@register("alexnet", ("alexnet",), paper="Krizhevsky 2014", image_shape=_SHAPE)
 def alexnet(name: str, num_classes: int | None, **overrides: Any) -> AlexNet:
     """`alexnet` is torchvision's single column, `alexnet_lrn` the two columns of 2012."""
     check_fields(name, overrides, ("grid", "hidden", "dropout_rate", "initializer", "dtype"))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import check_shares
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -42,11 +43,8 @@ class DeepnetDesign:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for field in ("dropout", "bn_momentum"):
-            if not 0.0 <= getattr(self, field) < 1.0:
-                raise ValueError(f"{field}={getattr(self, field)} is not in [0, 1)")
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
+        check_shares(self, "dropout", "bn_momentum")
+        layers.check_names(self)
 
 
 def _pad_same(x: Images, size: int, strides: int, value: float) -> FeatureMaps:
@@ -127,9 +125,8 @@ class Inception(nn.Module):
         if self.pool_features is None:
             pooled = layers.max_pool(_pad_same(x, 3, 2, -jnp.inf), 3, 2)
         else:
-            mean = layers.average_pool(x.astype(jnp.float32), 3, 1, 1, count_padding=False)
-            conv = ConvUnit(self.pool_features, 1, 1, self.design, name="pool_conv")
-            pooled = conv(mean.astype(self.design.dtype), train)
+            mean = layers.average_pool(x, 3, 1, 1, count_padding=False)
+            pooled = ConvUnit(self.pool_features, 1, 1, self.design, name="pool_conv")(mean, train)
         return jnp.concatenate((*outputs, pooled), axis=-1)
 
 
@@ -202,7 +199,7 @@ class Deepnet(nn.Module):
         return layers.classifier(features, self.num_classes, design.dtype)
 
 
-@register(r"deepnet", ("deepnet",), "after Szegedy et al. 2016", (28, 28, 3))
+@register("deepnet", ("deepnet",), paper="after Szegedy et al. 2016", image_shape=(28, 28, 3))
 def deepnet(name: str, num_classes: int | None, **overrides: Any) -> Deepnet:
     """The network of 28x28x3 images and 10 classes; `dropout` 0 or 0.3 before the classifier."""
     check_fields(name, overrides, tuple(f.name for f in dataclasses.fields(DeepnetDesign)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_at_least, check_image_size, check_shares
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -42,15 +43,11 @@ class DenseDesign:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.growth < 1:
-            raise ValueError(f"growth={self.growth} must be at least 1")
+        check_at_least(1, self, "growth")
         if not 0.0 < self.compression <= 1.0:
             raise ValueError(f"compression={self.compression} is not in (0, 1]")
-        for field in ("dropout", "bn_momentum"):
-            if not 0.0 <= getattr(self, field) < 1.0:
-                raise ValueError(f"{field}={getattr(self, field)} is not in [0, 1)")
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
+        check_shares(self, "dropout", "bn_momentum")
+        layers.check_names(self)
 
     def conv(self, name: str, features: int, size: int, strides: int = 1) -> layers.Conv:
         """A convolution without bias."""
@@ -110,16 +107,8 @@ class DenseBlock(nn.Module):
         return x
 
 
-def _halve(x: Images) -> FeatureMaps:
-    """Mean over windows of 2x2 side by side; an odd last row or column is left out."""
-    batch, height, width, channels = x.shape
-    cells = x[:, : height // 2 * 2, : width // 2 * 2]
-    cells = cells.reshape(batch, height // 2, 2, width // 2, 2, channels)
-    return jnp.mean(cells, axis=(2, 4))
-
-
 class Transition(nn.Module):
-    """Between blocks: fewer channels, half the size.
+    """Between blocks: fewer channels, half the size; an odd last row or column is left out.
 
     Attributes:
       design: what all layers share.
@@ -134,7 +123,7 @@ class Transition(nn.Module):
         features = int(x.shape[-1] * design.compression)
         x = jax.nn.relu(design.norm("bn")(x, train))
         x = layers.dropout(design.conv("conv", features, 1)(x), design.dropout, train)
-        return _halve(x)
+        return layers.average_pool(x, 2, 2)
 
 
 class DenseNet(nn.Module):
@@ -156,7 +145,12 @@ class DenseNet(nn.Module):
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
-        """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`."""
+        """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`.
+
+        Raises:
+          ValueError: the images are too small; names the layer and the smallest valid size.
+        """
+        check_image_size(images, self._steps())
         design = self.design
         x = self._stem(images.astype(design.dtype), train)
         for index, size in enumerate(self.block_sizes, 1):
@@ -173,6 +167,13 @@ class DenseNet(nn.Module):
         x = jax.nn.relu(self.design.norm("stem_bn")(x, train))
         return layers.max_pool(x, 3, 2, 1)
 
+    def _steps(self) -> list[Step]:
+        """The layers that shrink the image."""
+        stem = [Step("stem_conv", 7, 2, 3), Step("stem_pool", 3, 2, 1)]
+        transitions = range(1, len(self.block_sizes))
+        halves = [Step(f"transition{index}", 2, 2) for index in transitions]
+        return halves if self.stem == "cifar" else stem + halves
+
 
 _FIELDS = ("compression", "dropout", "initializer", "bn_momentum", "dtype")
 
@@ -185,7 +186,12 @@ _IMAGENET = {
 """Growth, width and block sizes by depth: table 1; 161 as published with the code (k=48)."""
 
 
-@register(r"densenet(121|161|169|201)", tuple(f"densenet{d}" for d in _IMAGENET), _PAPER)
+@register(
+    r"densenet(121|161|169|201)",
+    tuple(f"densenet{depth}" for depth in _IMAGENET),
+    paper=_PAPER,
+    image_shape=(224, 224, 3),
+)
 def imagenet_densenet(name: str, num_classes: int | None, **overrides: Any) -> DenseNet:
     """Huang et al. 2017, table 1: bottlenecks and compression 0.5."""
     check_fields(name, overrides, _FIELDS)
@@ -198,8 +204,8 @@ def imagenet_densenet(name: str, num_classes: int | None, **overrides: Any) -> D
 @register(
     r"densenet_(cifar|bc)\d+_\d+",
     ("densenet_cifar40_12", "densenet_cifar100_12", "densenet_bc100_12"),
-    _PAPER,
-    (32, 32, 3),
+    paper=_PAPER,
+    image_shape=(32, 32, 3),
 )
 def cifar_densenet(name: str, num_classes: int | None, **overrides: Any) -> DenseNet:
     """Three equal blocks: depth, then growth; `bc` has bottlenecks and compression 0.5.

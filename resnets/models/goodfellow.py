@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_choice, check_image_size
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -40,9 +41,8 @@ class Goodfellow(nn.Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("ending", self.ending, ENDINGS)
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
+        check_choice("ending", self.ending, ENDINGS)
+        layers.check_names(self)
         super().__post_init__()
 
     @nn.compact
@@ -52,7 +52,8 @@ class Goodfellow(nn.Module):
         Raises:
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
-        self._check_size(images)
+        pools = [Step(f"pool{n}", 4, 4) for n in ((1,) if self.ending == "grid" else (1, 2))]
+        check_image_size(images, pools)
         x = images.astype(self.dtype)
         x = layers.max_pool(jax.nn.relu(self._conv("conv1", 64, x)), 4, 4)
         x = jax.nn.relu(self._conv("conv2", 64, x))
@@ -75,23 +76,12 @@ class Goodfellow(nn.Module):
             name=name,
         )(x)
 
-    def _check_size(self, images: Images) -> None:
-        height, width = images.shape[1:3]
-        smallest = (("pool1", 4),) if self.ending == "grid" else (("pool1", 4), ("pool2", 16))
-        least = smallest[-1][1]
-        for layer, size in smallest:
-            if min(height, width) < size:
-                raise ValueError(
-                    f"{layer}: no window fits in images of {height}x{width}; "
-                    f"the smallest valid size is {least}x{least}"
-                )
-
 
 @register(
     "goodfellow_(fixed|grid|conv)",
     tuple(f"goodfellow_{ending}" for ending in ENDINGS),
-    "Goodfellow et al. 2016",
-    (256, 256, 3),
+    paper="Goodfellow et al. 2016",
+    image_shape=(256, 256, 3),
 )
 def goodfellow(name: str, num_classes: int | None, **overrides: Any) -> Goodfellow:
     """The left, the middle and the right network of the figure."""

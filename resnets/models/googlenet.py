@@ -3,7 +3,6 @@
 Options turn the paper's network into torchvision's: `bn=True, five_by_five=False`.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,43 +11,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_image_size, check_shares
+from resnets.models.inception import build
 from resnets.models.layers import FeatureMaps, Images
-from resnets.models.registry import check_fields, register
-
-
-class Step(NamedTuple):
-    """A layer that shrinks the image; with `ceil` a last window may hang over the end."""
-
-    layer: str
-    window: int
-    strides: int
-    padding: int = 0
-    ceil: bool = False
-
-    def size(self, size: int) -> int:
-        """Size of the output; below 1 where no window fits."""
-        room = size + 2 * self.padding - self.window
-        return (-(-room // self.strides) if self.ceil else room // self.strides) + 1
-
-
-def check_size(images: Array, steps: Sequence[Step], hint: str = "") -> None:
-    """Raise ValueError if a step leaves nothing of images `[batch, height, width, channels]`."""
-
-    def too_small_for(size: int) -> Step | None:
-        for step in steps:
-            size = step.size(size)
-            if size < 1:
-                return step
-        return None
-
-    height, width = images.shape[1:3]
-    failing = too_small_for(min(height, width))
-    if failing is not None:
-        smallest = next(n for n in range(min(height, width), 10_000) if not too_small_for(n))
-        raise ValueError(
-            f"images of {height}x{width} are too small for {failing.layer}; "
-            f"the smallest valid size is {smallest}x{smallest}{hint}"
-        )
+from resnets.models.registry import register
 
 
 class Unit(nn.Module):
@@ -191,6 +157,11 @@ class GoogLeNet(nn.Module):
     bn_momentum: float = 0.9
     dtype: str = "float32"
 
+    def __post_init__(self) -> None:
+        layers.check_names(self)
+        check_shares(self, "dropout_rate", "auxiliary_dropout_rate", "bn_momentum")
+        super().__post_init__()
+
     def _unit(self) -> dict[str, Any]:
         fields = ("bn", "bn_momentum", "initializer", "dtype")
         return {field: getattr(self, field) for field in fields}
@@ -199,8 +170,9 @@ class GoogLeNet(nn.Module):
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
         """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`."""
         last_pool = 3 if self.five_by_five else 2
-        pools = [Step(f"pool{n}", 3, 2, ceil=True) for n in (1, 2, 3)]
-        check_size(images, [Step("conv1", 7, 2, 3), *pools, Step("pool4", last_pool, 2, ceil=True)])
+        steps = [Step(f"pool{n}", 3, 2, ceil=True) for n in (1, 2, 3)]
+        steps.append(Step("pool4", last_pool, 2, ceil=True))
+        check_image_size(images, [Step("conv1", 7, 2, 3), *steps])
         x = self._stem(images.astype(self.dtype), train)
         for module, widths in _MODULES.items():
             if module in ("4a", "5a"):
@@ -248,6 +220,11 @@ class InceptionNaive(nn.Module):
     initializer: str = "glorot_uniform"
     dtype: str = "float32"
 
+    def __post_init__(self) -> None:
+        layers.check_names(self)
+        check_shares(self, "dropout_rate")
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
         """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`."""
@@ -260,31 +237,15 @@ class InceptionNaive(nn.Module):
         return layers.classifier(features, self.num_classes, self.dtype)
 
 
-def build(
-    name: str, network: type[nn.Module], num_classes: int, overrides: dict[str, Any], **fixed: Any
-) -> nn.Module:
-    """Make a network with fields that its name fixes, and others that a caller set.
-
-    Raises:
-      ValueError: not a field of the network, or a value out of range; names the valid ones.
-    """
-    internal = {"parent", "name", "num_classes", *fixed}
-    check_fields(name, overrides, tuple(f for f in network.__annotations__ if f not in internal))
-    for field, valid in (("dtype", layers.DTYPES), ("initializer", layers.INITIALIZERS)):
-        layers.check_choice(field, overrides.get(field, next(iter(valid))), valid)
-    for field in ("dropout_rate", "auxiliary_dropout_rate", "bn_momentum"):
-        if not 0.0 <= overrides.get(field, 0.0) < 1.0:
-            raise ValueError(f"{field}={overrides[field]} is not in [0, 1)")
-    return network(num_classes=num_classes, **fixed, **overrides)
-
-
-@register("googlenet", ("googlenet",), "Szegedy et al. 2014")
+@register("googlenet", ("googlenet",), paper="Szegedy et al. 2014", image_shape=(224, 224, 3))
 def googlenet(name: str, num_classes: int | None, **overrides: Any) -> nn.Module:
     """Szegedy et al. 2014, table 1, on ImageNet."""
     return build(name, GoogLeNet, num_classes or 1000, overrides)
 
 
-@register("inception_naive", ("inception_naive",), "Szegedy et al. 2014", (28, 28, 3))
+@register(
+    "inception_naive", ("inception_naive",), paper="Szegedy et al. 2014", image_shape=(28, 28, 3)
+)
 def inception_naive(name: str, num_classes: int | None, **overrides: Any) -> nn.Module:
     """One module without bottlenecks (Szegedy et al. 2014, figure 2a), ten classes."""
     return build(name, InceptionNaive, num_classes or 10, overrides)

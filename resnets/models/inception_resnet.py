@@ -8,8 +8,9 @@ import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
-from resnets.models.googlenet import Step, build
-from resnets.models.inception_v3 import Branch, Mixed, check_image_size, options_of, run_head
+from resnets.models.checks import Step, check_choice
+from resnets.models.inception import Branch, InceptionNetwork, Mixed, build
+from resnets.models.inception_v3 import STEM, STEM_STEPS
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import register
 
@@ -67,7 +68,7 @@ class Plan(NamedTuple):
 
 _PLANS = {
     1: Plan(
-        end_of_stem="80:1x1 192:3x3v 256:3x3/2",
+        end_of_stem=f"{STEM[1]} 256:3x3/2",
         early={"1x1": "32:1x1", "3x3": "32:1x1 32:3x3", "double3x3": "32:1x1 32:3x3 32:3x3"},
         reduce_early={"3x3": "384:3x3/2", "double3x3": "192:1x1 192:3x3 256:3x3/2", "pool": ""},
         middle={"1x1": "128:1x1", "7x7": "128:1x1 128:1x7 128:7x1"},
@@ -107,18 +108,10 @@ _PLANS = {
 def _steps(version: int) -> tuple[Step, ...]:
     """The layers that shrink the image."""
     last = Step("stem2/conv3", 3, 2) if version == 1 else Step("pool2", 3, 2)
-    return (
-        Step("stem1/conv1", 3, 2),
-        Step("stem1/conv2", 3, 1),
-        Step("pool1", 3, 2),
-        Step("stem2/conv2", 3, 1),
-        last,
-        Step("mixed_6a", 3, 2),
-        Step("mixed_7a", 3, 2),
-    )
+    return (*STEM_STEPS, last, Step("mixed_6a", 3, 2), Step("mixed_7a", 3, 2))
 
 
-class InceptionResNet(nn.Module):
+class InceptionResNet(InceptionNetwork):
     """Stem, residual inception blocks at three sizes, two reductions, pooling, and a classifier.
 
     Version 1 is the paper's: 5, 10 and 5 blocks. Version 2 is the authors' published network, which
@@ -126,57 +119,40 @@ class InceptionResNet(nn.Module):
     are 10, 20 and 10, of which the last has neither scale nor ReLU.
 
     Attributes:
-      num_classes: number of logits.
       version: 1 or 2.
-      auxiliary: a classifier after the 17x17 blocks, which exists in training only; its logits are
-        sown as `head1` into the collection `auxiliary`.
-      auxiliary_weight: of the head's loss in the training loss.
-      dropout_rate: share of the features that training drops before the classifier.
       scales: factors on the residuals of the blocks at each size.
-      count_padding: averages count the zeros around; not in tf-slim, the authors' code.
-      bn_scale: normalisations have a scale; not in tf-slim and Keras.
-      bn_momentum: share of the running statistics that one step keeps.
-      initializer: a name in `layers.INITIALIZERS`.
-      dtype: compute dtype, a name in `layers.DTYPES`.
     """
 
-    num_classes: int
-    version: int
-    auxiliary: bool = True
-    auxiliary_weight: float = 0.3
-    dropout_rate: float = 0.2
+    version: int = 1
     scales: tuple[float, float, float] = (0.17, 0.1, 0.2)
-    count_padding: bool = False
-    bn_scale: bool = False
-    bn_momentum: float = 0.9
-    initializer: str = "he_normal_fan_out"
-    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_choice("version", self.version, _PLANS)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
         """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`."""
-        heads = self.auxiliary and (train or self.is_initializing())
-        check_image_size(images, _steps(self.version), "mixed_7a", heads)
-        plan, options = _PLANS[self.version], options_of(self)
+        self._check_size(images, _steps(self.version), train)
+        plan, options = _PLANS[self.version], self.layer_options()
         x = self._stem(images.astype(self.dtype), train)
         x = self._blocks(0, plan.early, x, train)
         x = Mixed(plan.reduce_early, options, name="mixed_6a")(x, train)
         x = self._blocks(1, plan.middle, x, train)
-        run_head(self, x, train)
+        self._head(x, train)
         x = Mixed(plan.reduce_middle, options, name="mixed_7a")(x, train)
         x = self._blocks(2, plan.late, x, train)
         if plan.features:
             x = Branch(f"{plan.features}:1x1", options, name="last")(x, train)
-        features = layers.dropout(layers.global_average_pool(x), self.dropout_rate, train)
-        return layers.classifier(features, self.num_classes, self.dtype)
+        return self._logits(x, train)
 
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
-        options, end = options_of(self), _PLANS[self.version].end_of_stem
-        x = Branch("32:3x3/2 32:3x3v 64:3x3", options, name="stem1")(x, train)
+        options, end = self.layer_options(), _PLANS[self.version].end_of_stem
+        x = Branch(STEM[0], options, name="stem1")(x, train)
         x = layers.max_pool(x, 3, 2)
         if isinstance(end, str):
             return Branch(end, options, name="stem2")(x, train)
-        x = Branch("80:1x1 192:3x3v", options, name="stem2")(x, train)
+        x = Branch(STEM[1], options, name="stem2")(x, train)
         return Mixed(end, options, name="mixed_5b")(layers.max_pool(x, 3, 2), train)
 
     def _blocks(self, kind: int, branches: dict[str, str], x: Images, train: bool) -> Images:
@@ -185,7 +161,7 @@ class InceptionResNet(nn.Module):
         for index in range(count):
             x = Residual(
                 branches,
-                options_of(self),
+                self.layer_options(),
                 self.scales[kind],
                 last=self.version == 2 and kind == 2 and index == count - 1,
                 name=f"block{size}_{index}",
@@ -196,7 +172,7 @@ class InceptionResNet(nn.Module):
 _NAMES = ("inception_resnet_v1", "inception_resnet_v2")
 
 
-@register(r"inception_resnet_v[12]", _NAMES, "Szegedy et al. 2016", (299, 299, 3))
+@register(r"inception_resnet_v[12]", _NAMES, paper="Szegedy et al. 2016", image_shape=(299, 299, 3))
 def inception_resnet(name: str, num_classes: int | None, **overrides: Any) -> nn.Module:
     """Szegedy et al. 2016, on ImageNet at 299x299."""
     return build(name, InceptionResNet, num_classes or 1000, overrides, version=int(name[-1]))

@@ -5,9 +5,8 @@ from typing import Any
 import flax.linen as nn
 from jaxtyping import Array, Float
 
-from resnets.models import layers
-from resnets.models.googlenet import Step, build
-from resnets.models.inception_v3 import Branch, Mixed, check_image_size, options_of, run_head
+from resnets.models.checks import Step
+from resnets.models.inception import Branch, InceptionNetwork, Mixed, build
 from resnets.models.layers import Images
 from resnets.models.registry import register
 
@@ -54,49 +53,24 @@ _STEPS = (
 )
 
 
-class InceptionV4(nn.Module):
-    """A stem with branches, 4 + 7 + 3 modules and two reductions, pooling, and a classifier.
-
-    Attributes:
-      num_classes: number of logits.
-      auxiliary: a classifier on mixed_6h, which exists in training only; its logits are sown as
-        `head1` into the collection `auxiliary`.
-      auxiliary_weight: of the head's loss in the training loss.
-      dropout_rate: share of the features that training drops before the classifier.
-      count_padding: averages count the zeros around; not in tf-slim, the authors' code.
-      bn_scale: normalisations have a scale; not in tf-slim.
-      bn_momentum: share of the running statistics that one step keeps.
-      initializer: a name in `layers.INITIALIZERS`.
-      dtype: compute dtype, a name in `layers.DTYPES`.
-    """
-
-    num_classes: int
-    auxiliary: bool = True
-    auxiliary_weight: float = 0.3
-    dropout_rate: float = 0.2
-    count_padding: bool = False
-    bn_scale: bool = False
-    bn_momentum: float = 0.9
-    initializer: str = "he_normal_fan_out"
-    dtype: str = "float32"
+class InceptionV4(InceptionNetwork):
+    """A stem with branches, 4 + 7 + 3 modules and two reductions, pooling, and a classifier."""
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
         """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`."""
-        heads = self.auxiliary and (train or self.is_initializing())
-        check_image_size(images, _STEPS, "mixed_7a", heads)
-        options = options_of(self)
+        self._check_size(images, _STEPS, train)
+        options = self.layer_options()
         x = images.astype(self.dtype)
         x = Branch("32:3x3/2 32:3x3v 64:3x3", options, name="stem")(x, train)
         for module, branches in _MODULES.items():
             x = Mixed(branches, options, name=f"mixed_{module}")(x, train)
             if module == "6h":
-                run_head(self, x, train)
-        features = layers.dropout(layers.global_average_pool(x), self.dropout_rate, train)
-        return layers.classifier(features, self.num_classes, self.dtype)
+                self._head(x, train)
+        return self._logits(x, train)
 
 
-@register("inception_v4", ("inception_v4",), "Szegedy et al. 2016", (299, 299, 3))
+@register("inception_v4", ("inception_v4",), paper="Szegedy et al. 2016", image_shape=(299, 299, 3))
 def inception_v4(name: str, num_classes: int | None, **overrides: Any) -> nn.Module:
     """Szegedy et al. 2016, figure 9, on ImageNet at 299x299."""
     return build(name, InceptionV4, num_classes or 1000, overrides)

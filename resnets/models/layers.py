@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from resnets.models.checks import check_choice
 from resnets.models.convolution import Pair, convolve
 
 Images = Float[Array, "batch height width channels"]
@@ -35,14 +36,20 @@ DTYPES = ("float32", "bfloat16")
 """Compute dtypes. Parameters and batch statistics are float32 always."""
 
 
-def check_choice(field: str, value: object, valid: Collection[object]) -> None:
-    """Refuse a value that is not among the valid ones.
+def check_names(network: object) -> None:
+    """Refuse an unknown activation, initialiser or dtype, where a network has such fields.
 
     Raises:
       ValueError: naming the field and the valid values.
     """
-    if value not in valid:
-        raise ValueError(f"{field}={value!r} is not one of {', '.join(map(repr, valid))}")
+    choices: dict[str, Collection[object]] = {
+        "activation": ACTIVATIONS,
+        "initializer": INITIALIZERS,
+        "dtype": DTYPES,
+    }
+    for field, valid in choices.items():
+        if hasattr(network, field):
+            check_choice(field, getattr(network, field), valid)
 
 
 class Conv(nn.Module):
@@ -52,7 +59,8 @@ class Conv(nn.Module):
       features: output channels.
       kernel_size: height and width of the window.
       strides: step of the window.
-      padding: zeros on each side, vertical and horizontal; None keeps the size at stride 1.
+      padding: zeros on each side, vertical and horizontal; None keeps the size at stride 1, which
+        only a kernel with a middle can do.
       groups: channel groups (Krizhevsky et al. 2012; Xie et al. 2017).
       use_bias: add a bias per output channel.
       initializer: a name in `INITIALIZERS`.
@@ -71,13 +79,18 @@ class Conv(nn.Module):
     @nn.compact
     def __call__(self, x: Images) -> FeatureMaps:
         """Map `[batch, height, width, channels]` to `[batch, out_height, out_width, features]`."""
+        check_names(self)
         channels = x.shape[-1]
         if channels % self.groups or self.features % self.groups:
             raise ValueError(
                 f"{'/'.join(self.path)}: groups={self.groups} must divide "
                 f"the channels in ({channels}) and out ({self.features})"
             )
-        check_choice("initializer", self.initializer, INITIALIZERS)
+        if self.padding is None and not all(size % 2 for size in self.kernel_size):
+            raise ValueError(
+                f"{'/'.join(self.path)}: kernel_size={self.kernel_size} is even and has no middle; "
+                f"give the padding"
+            )
         kernel = self.param(
             "kernel",
             INITIALIZERS[self.initializer],
@@ -232,6 +245,7 @@ class Dense(nn.Module):
     @nn.compact
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
         """Map `[batch, inputs]` to `[batch, features]`."""
+        check_choice("dtype", self.dtype, DTYPES)
         start = jax.nn.initializers.lecun_normal()
         if self.initializer is not None:
             check_choice("initializer", self.initializer, INITIALIZERS)

@@ -6,14 +6,12 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_at_least, check_choice, check_image_size
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
 POOLINGS = {"average": layers.average_pool, "max": layers.max_pool}
 """2x2 pooling by name."""
-
-_SMALLEST = (("conv1", 5), ("pool2", 6), ("conv3", 14), ("pool4", 16), ("conv5", 32))
-"""Layers in order, with the size of image and padding that gives each its first window."""
 
 
 class LeNet(nn.Module):
@@ -42,12 +40,9 @@ class LeNet(nn.Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("activation", self.activation, layers.ACTIVATIONS)
-        layers.check_choice("pooling", self.pooling, POOLINGS)
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        if self.padding < 0:
-            raise ValueError(f"padding={self.padding} must be at least 0")
+        layers.check_names(self)
+        check_choice("pooling", self.pooling, POOLINGS)
+        check_at_least(0, self, "padding")
         super().__post_init__()
 
     @nn.compact
@@ -59,7 +54,7 @@ class LeNet(nn.Module):
         Raises:
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
-        self._check_size(images)
+        check_image_size(images, self._steps())
         activate, pool = layers.ACTIVATIONS[self.activation], POOLINGS[self.pooling]
         x = images.astype(self.dtype)
         x = pool(activate(self._conv("conv1", 6, self.padding, x)), 2, 2)
@@ -80,19 +75,18 @@ class LeNet(nn.Module):
             name=name,
         )(x)
 
-    def _check_size(self, images: Images) -> None:
-        height, width = images.shape[1:3]
-        frame = 2 * self.padding
-        least = _SMALLEST[-1][1] - frame
-        for layer, size in _SMALLEST:
-            if min(height, width) + frame < size:
-                raise ValueError(
-                    f"{layer}: no window fits in images of {height}x{width}; "
-                    f"the smallest valid size is {least}x{least}"
-                )
+    def _steps(self) -> tuple[Step, ...]:
+        """The layers that shrink the image."""
+        return (
+            Step("conv1", 5, 1, self.padding),
+            Step("pool2", 2, 2),
+            Step("conv3", 5, 1),
+            Step("pool4", 2, 2),
+            Step("conv5", 5, 1),
+        )
 
 
-@register("lenet5", ("lenet5",), "LeCun et al. 1998", (32, 32, 1))
+@register("lenet5", ("lenet5",), paper="LeCun et al. 1998", image_shape=(32, 32, 1))
 def lenet(name: str, num_classes: int | None, **overrides: Any) -> LeNet:
     """LeNet-5 for 32x32x1 images; tanh and average pooling unless said otherwise."""
     fields = ("activation", "pooling", "padding", "initializer", "dtype")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_image_size, check_shares
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -74,7 +75,6 @@ class NiN(nn.Module):
     Attributes:
       blocks: the mlpconv layers `mlpconv1`, ...; the last width is the number of classes.
       dropped: how many poolings, counted from the last, dropout follows.
-      smallest: layers in order, with the size of image that gives each its first window.
       dropout_rate: share of the values that dropout zeroes.
       initializer: a name in `layers.INITIALIZERS`.
       dtype: compute dtype, a name in `layers.DTYPES`.
@@ -85,17 +85,19 @@ class NiN(nn.Module):
 
     blocks: tuple[MlpConvDesign, ...]
     dropped: int
-    smallest: tuple[tuple[str, int], ...]
     dropout_rate: float = 0.5
     initializer: str = "he_normal_fan_in"
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        if not 0.0 <= self.dropout_rate < 1.0:
-            raise ValueError(f"dropout_rate={self.dropout_rate} is not in [0, 1)")
+        layers.check_names(self)
+        check_shares(self, "dropout_rate")
         super().__post_init__()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.blocks[-1].widths[-1]
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
@@ -104,7 +106,7 @@ class NiN(nn.Module):
         Raises:
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
-        self._check_size(images)
+        check_image_size(images, self._steps())
         x = images.astype(self.dtype)
         last = len(self.blocks)
         for index, design in enumerate(self.blocks, 1):
@@ -116,22 +118,21 @@ class NiN(nn.Module):
                 x = layers.dropout(x, self.dropout_rate, train)
         return layers.global_average_pool(x.astype(jnp.float32))
 
-    def _check_size(self, images: Images) -> None:
-        height, width = images.shape[1:3]
-        least = self.smallest[-1][1]
-        for layer, size in self.smallest:
-            if min(height, width) < size:
-                raise ValueError(
-                    f"{layer}: no window fits in images of {height}x{width}; "
-                    f"the smallest valid size is {least}x{least}"
-                )
+    def _steps(self) -> list[Step]:
+        """The layers that shrink the image."""
+        steps = []
+        for index, design in enumerate(self.blocks, 1):
+            steps.append(Step(f"mlpconv{index}", design.size, design.strides, design.padding))
+            if index < len(self.blocks):
+                steps.append(Step(f"pool{index}", 3, 2, ceil=True))
+        return steps
 
 
 _PAPER = "Lin et al. 2013"
 _FIELDS = ("dropout_rate", "initializer", "dtype")
 
 
-@register("nin", ("nin",), _PAPER)
+@register("nin", ("nin",), paper=_PAPER, image_shape=(224, 224, 3))
 def nin(name: str, num_classes: int | None, **overrides: Any) -> NiN:
     """The ImageNet network: 96, 256, 384 channels, then as many as there are classes."""
     check_fields(name, overrides, _FIELDS)
@@ -142,11 +143,10 @@ def nin(name: str, num_classes: int | None, **overrides: Any) -> NiN:
         MlpConvDesign((384, 384, 384), 3, padding=1),
         MlpConvDesign((classes, classes, classes), 3, padding=1),
     )
-    smallest = (("mlpconv1", 11), ("pool1", 15), ("pool2", 23), ("pool3", 39))
-    return NiN(blocks, 1, smallest, **overrides)
+    return NiN(blocks, 1, **overrides)
 
 
-@register("nin_cifar", ("nin_cifar",), _PAPER, (32, 32, 3))
+@register("nin_cifar", ("nin_cifar",), paper=_PAPER, image_shape=(32, 32, 3))
 def nin_cifar(name: str, num_classes: int | None, **overrides: Any) -> NiN:
     """The CIFAR network: 192-160-96, 192-192-192, 192-192-classes; dropout after each pooling."""
     check_fields(name, overrides, _FIELDS)
@@ -155,4 +155,4 @@ def nin_cifar(name: str, num_classes: int | None, **overrides: Any) -> NiN:
         MlpConvDesign((192, 192, 192), 5, padding=2),
         MlpConvDesign((192, 192, num_classes or 10), 3, padding=1),
     )
-    return NiN(blocks, 2, (("pool1", 2), ("pool2", 4)), **overrides)
+    return NiN(blocks, 2, **overrides)

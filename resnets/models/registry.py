@@ -34,7 +34,7 @@ _names: list[str] = []
 
 
 def register(
-    pattern: str, names: tuple[str, ...], paper: str = "", image_shape: Shape = (224, 224, 3)
+    pattern: str, names: tuple[str, ...], *, paper: str, image_shape: Shape
 ) -> Callable[[Builder], Builder]:
     """Register a builder for every name that `pattern` matches in full.
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from resnets.models import layers
+from resnets.models.checks import check_choice, check_shares
 from resnets.models.layers import FeatureMaps, Images
 
 SHORTCUTS = ("A", "B", "C", "none")
@@ -26,6 +27,9 @@ class BlockDesign:
       span: how many 3x3 layers one shortcut of basic blocks skips.
       strided: the bottleneck layer that halves the size: first `1x1` (the paper) or `3x3`.
       preactivation: normalise and activate before each convolution (He et al. 2016).
+      keras: the pre-activation form of Keras: a bias where no normalisation follows, zeros around
+        the stem's pooling, and the last block of a stage halves the size, its shortcut by leaving
+        positions out.
       residual_scale: factor on the branch before the addition.
       groups: channel groups of the bottleneck's 3x3 layer (Xie et al. 2017).
       base_width: channels of one group where the bottleneck has 64 (Zagoruyko and Komodakis 2016).
@@ -44,6 +48,7 @@ class BlockDesign:
     span: int = 2
     strided: str = "3x3"
     preactivation: bool = False
+    keras: bool = False
     residual_scale: float = 1.0
     groups: int = 1
     base_width: int = 64
@@ -54,28 +59,35 @@ class BlockDesign:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("shortcut", self.shortcut, SHORTCUTS)
-        layers.check_choice("block", self.block, BLOCKS)
+        check_choice("shortcut", self.shortcut, SHORTCUTS)
+        check_choice("block", self.block, BLOCKS)
         if self.block == "bottleneck" and self.span != 2:
             raise ValueError(f"span={self.span} needs basic blocks; these are bottlenecks")
-        layers.check_choice("span", self.span, SPANS)
-        layers.check_choice("strided", self.strided, STRIDED)
-        layers.check_choice("activation", self.activation, layers.ACTIVATIONS)
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        for field in ("bn_momentum", "dropout"):
-            if not 0.0 <= getattr(self, field) < 1.0:
-                raise ValueError(f"{field}={getattr(self, field)} is not in [0, 1)")
+        check_choice("span", self.span, SPANS)
+        check_choice("strided", self.strided, STRIDED)
+        layers.check_names(self)
+        check_shares(self, "bn_momentum", "dropout")
+        if self.keras and not self.preactivation:
+            raise ValueError("keras=True is a pre-activation form; it needs preactivation=True")
         if self.dropout and self.span == 1:
             raise ValueError(f"dropout={self.dropout} sits between two layers; take span 2 or 3")
 
-    def conv(self, name: str, features: int, size: int, strides: int, groups: int = 1) -> nn.Module:
-        """A convolution without bias: batch normalisation follows."""
+    def conv(
+        self,
+        name: str,
+        features: int,
+        size: int,
+        strides: int,
+        groups: int,
+        normalised: bool,
+    ) -> nn.Module:
+        """A convolution; it has no bias where batch normalisation follows (`normalised`)."""
         return layers.Conv(
             features,
             (size, size),
             strides,
             groups=groups,
+            use_bias=self.keras and not normalised,
             initializer=self.initializer,
             dtype=self.dtype,
             name=name,
@@ -118,14 +130,19 @@ class Block(nn.Module):
         y = self._branch(first, train) * design.residual_scale
         return y if design.shortcut == "none" else y + self._shortcut(x, first, train)
 
-    def _layers(self) -> tuple[tuple[int, ...], ...]:
-        """Features, kernel size, strides and perhaps groups of each convolution of the branch."""
+    def _layers(self) -> tuple[tuple[int, int, int, int], ...]:
+        """Features, kernel size, strides and groups of each convolution of the branch."""
         design = self.design
         if design.block == "bottleneck":
             inner = self.features // 4 * design.base_width // 64 * design.groups
             first, second = (self.strides, 1) if design.strided == "1x1" else (1, self.strides)
-            return (inner, 1, first), (inner, 3, second, design.groups), (self.features, 1, 1)
-        return ((self.features, 3, self.strides),) + ((self.features, 3, 1),) * (design.span - 1)
+            return (
+                (inner, 1, first, 1),
+                (inner, 3, second, design.groups),
+                (self.features, 1, 1, 1),
+            )
+        strided = (self.features, 3, self.strides, 1)
+        return (strided, *((self.features, 3, 1, 1),) * (design.span - 1))
 
     def _branch(self, x: Images, train: bool) -> FeatureMaps:
         """The residual function; in the pre-activation form `x` has been through bn1."""
@@ -135,7 +152,8 @@ class Block(nn.Module):
                 x = design.activate(design.norm(f"bn{index}")(x, train))
             if design.dropout and index == len(self._layers()):
                 x = layers.dropout(x, design.dropout, train)
-            x = design.conv(f"conv{index}", *arguments)(x)
+            normalised = not design.preactivation or index < len(self._layers())
+            x = design.conv(f"conv{index}", *arguments, normalised)(x)
             if not design.preactivation:
                 x = design.norm(f"bn{index}")(x, train)
                 if index < len(self._layers()):
@@ -145,9 +163,13 @@ class Block(nn.Module):
     def _shortcut(self, x: Images, preactivated: Images, train: bool) -> FeatureMaps:
         """Identity, zero-padding or projection; a projection reads the pre-activated input."""
         design = self.design
-        changes = self.strides != 1 or x.shape[-1] != self.features
-        if design.shortcut == "C" or (design.shortcut == "B" and changes):
-            y = design.conv("projection", self.features, 1, self.strides)(preactivated)
+        widens = x.shape[-1] != self.features
+        changes = widens or self.strides != 1
+        projects = widens if design.keras else changes
+        if design.shortcut == "C" or (design.shortcut == "B" and projects):
+            normalised = not design.preactivation
+            conv = design.conv("projection", self.features, 1, self.strides, 1, normalised)
+            y = conv(preactivated)
             return y if design.preactivation else design.norm("projection_bn")(y, train)
         if changes:
             x = x[:, :: self.strides, :: self.strides]

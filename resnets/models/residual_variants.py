@@ -7,7 +7,7 @@ He et al. 2016 (arXiv 1603.05027), Zagoruyko and Komodakis 2016 (arXiv 1605.0714
 import re
 from typing import Any
 
-from resnets.models import layers
+from resnets.models.checks import check_choice
 from resnets.models.registry import register
 from resnets.models.residual_block import BLOCKS
 from resnets.models.resnet import IMAGENET, ResNet, build
@@ -52,7 +52,7 @@ def _check_span(name: str, overrides: dict[str, Any]) -> None:
 def _cifar_block(name: str, depth: int, block: str | None) -> str:
     """The blocks that a depth can be made of; `block` chooses where both would do."""
     if block is not None:
-        layers.check_choice("block", block, BLOCKS)
+        check_choice("block", block, BLOCKS)
     fits = {"basic": depth % 6 == 2, "bottleneck": depth % 9 == 2}
     preferred = BLOCKS if depth < 164 else BLOCKS[::-1]
     for candidate in (block,) if block else preferred:
@@ -68,15 +68,17 @@ def _preact(
     name: str, defaults: dict[str, Any], overrides: dict[str, Any], network: dict[str, Any]
 ) -> ResNet:
     """A network whose stem is activated before the first block splits it."""
-    network["early_activation"] = overrides.get("preactivation", True)
+    network["early_activation"] = overrides.get("preactivation", True) and not overrides.get(
+        "keras"
+    )
     return build(name, {"preactivation": True} | defaults, overrides, network)
 
 
 @register(
     rf"preact_resnet(?!{_DEEP}$)\d+",
     ("preact_resnet110", "preact_resnet164", "preact_resnet1001"),
-    _PREACT,
-    _CIFAR_SHAPE,
+    paper=_PREACT,
+    image_shape=_CIFAR_SHAPE,
 )
 def preact_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """6n+2 layers of basic blocks, shortcut A, or 9n+2 of bottlenecks, shortcut B.
@@ -98,10 +100,14 @@ def preact_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNe
 @register(
     rf"preact_resnet{_DEEP}",
     tuple(f"preact_resnet{depth}" for depth in (50, 101, 152, 200)),
-    _PREACT,
+    paper=_PREACT,
+    image_shape=(224, 224, 3),
 )
 def imagenet_preact_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
-    """Bottlenecks with pre-activation and shortcut B; the stem is activated before it is pooled."""
+    """Bottlenecks with pre-activation and shortcut B; the stem is activated before it is pooled.
+
+    With `keras=True` it is the network of Keras, which activates the stem in block0.
+    """
     (depth,) = _numbers(name)
     return _preact(name, {"block": "bottleneck"}, overrides, _imagenet(num_classes, depth))
 
@@ -109,8 +115,8 @@ def imagenet_preact_resnet(name: str, num_classes: int | None, **overrides: Any)
 @register(
     r"wide_resnet(?!(50|101)_2$)\d+_\d+",
     tuple(f"wide_resnet{size}" for size in ("16_8", "28_10", "40_4")),
-    _WIDE,
-    _CIFAR_SHAPE,
+    paper=_WIDE,
+    image_shape=_CIFAR_SHAPE,
 )
 def wide_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """6n+4 layers, projections counted, and stages so many times wider; with pre-activation.
@@ -128,7 +134,12 @@ def wide_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     return build(name, {"preactivation": True}, overrides, network)
 
 
-@register(r"wide_resnet(50|101)_2", ("wide_resnet50_2", "wide_resnet101_2"), _WIDE)
+@register(
+    r"wide_resnet(50|101)_2",
+    ("wide_resnet50_2", "wide_resnet101_2"),
+    paper=_WIDE,
+    image_shape=(224, 224, 3),
+)
 def imagenet_wide_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """Bottlenecks whose 3x3 layer is twice as wide; otherwise the residual network of 2015."""
     depth, factor = _numbers(name)
@@ -147,8 +158,8 @@ def _aggregated(name: str) -> dict[str, Any]:
 @register(
     rf"resnext(?!{_DEEP}_)\d+_\d+x\d+d",
     ("resnext29_8x64d", "resnext29_16x64d"),
-    _NEXT,
-    _CIFAR_SHAPE,
+    paper=_NEXT,
+    image_shape=_CIFAR_SHAPE,
 )
 def resnext(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """9n+2 layers of aggregated bottlenecks, in stages of 256, 512 and 1024 channels."""
@@ -163,7 +174,8 @@ def resnext(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
 @register(
     rf"resnext{_DEEP}_\d+x\d+d",
     ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
-    _NEXT,
+    paper=_NEXT,
+    image_shape=(224, 224, 3),
 )
 def imagenet_resnext(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """Aggregated bottlenecks: depth, groups, and channels of a group in the first stage."""

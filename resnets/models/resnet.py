@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
@@ -48,9 +49,11 @@ class ResNet(nn.Module):
         x = self._stem(images.astype(self.design.dtype), train)
         for index, blocks in enumerate(self.stage_sizes, 1):
             expansion = 4 if self.design.block == "bottleneck" else 1
+            last_stage = index == len(self.stage_sizes)
             x = Stage(
                 features=self.width * self.width_factor * 2 ** (index - 1) * expansion,
-                strides=1 if index == 1 else 2,
+                strides=1 if index == 1 or self.design.keras else 2,
+                last_strides=2 if self.design.keras and not last_stage else 1,
                 blocks=blocks,
                 design=self.design,
                 scan_blocks=self.scan_blocks,
@@ -64,17 +67,32 @@ class ResNet(nn.Module):
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
         design = self.design
         large = self.stem == "imagenet"
-        x = design.conv("stem_conv", self.width, *((7, 2) if large else (3, 1)))(x)
-        if self.early_activation or not design.preactivation:
+        normalised = self.early_activation or not design.preactivation
+        size, strides = (7, 2) if large else (3, 1)
+        x = design.conv("stem_conv", self.width, size, strides, 1, normalised)(x)
+        if normalised:
             x = design.activate(design.norm("stem_bn")(x, train))
+        if large and design.keras:
+            return layers.max_pool(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 3, 2)
         return layers.max_pool(x, 3, 2, 1) if large else x
 
 
 class Stage(nn.Module):
-    """Blocks of one size: the first may change the shape, the others are equal."""
+    """Blocks of one size: the first may change the shape, the others are equal.
+
+    Attributes:
+      features: output channels.
+      strides: step of the first block.
+      last_strides: step of the last block; of an only block both steps.
+      blocks: how many.
+      design: what all blocks share.
+      scan_blocks: run the equal blocks as one loop.
+      activated: the input of the first block is activated already.
+    """
 
     features: int
     strides: int
+    last_strides: int
     blocks: int
     design: BlockDesign
     scan_blocks: bool
@@ -83,15 +101,20 @@ class Stage(nn.Module):
     @nn.compact
     def __call__(self, x: Images, train: bool) -> FeatureMaps:
         """Map `[batch, height, width, channels]` to the stage's size and channels."""
-        first = Block(self.features, self.strides, self.design, self.activated, name="block0")
-        x = first(x, train)
-        if self.scan_blocks and self.blocks > 2:
-            return self._scanned(x, train)
-        for index in range(1, self.blocks):
-            x = Block(self.features, 1, self.design, name=f"block{index}")(x, train)
+        last = self.blocks - 1
+        strides = self.strides if last else self.strides * self.last_strides
+        x = Block(self.features, strides, self.design, self.activated, name="block0")(x, train)
+        equal = last - (self.last_strides > 1)
+        if self.scan_blocks and equal > 1:
+            x = self._scanned(equal, x, train)
+        else:
+            for index in range(1, equal + 1):
+                x = Block(self.features, 1, self.design, name=f"block{index}")(x, train)
+        if 0 <= equal < last:
+            x = Block(self.features, self.last_strides, self.design, name=f"block{last}")(x, train)
         return x
 
-    def _scanned(self, x: Images, train: bool) -> FeatureMaps:
+    def _scanned(self, blocks: int, x: Images, train: bool) -> FeatureMaps:
         def step(block: Block, x: Images, _: None) -> tuple[Images, None]:
             return block(x, train), None
 
@@ -99,7 +122,7 @@ class Stage(nn.Module):
             step,
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
-            length=self.blocks - 1,
+            length=blocks,
         )
         return loop(Block(self.features, 1, self.design, name="blocks"), x, None)[0]
 
@@ -126,8 +149,8 @@ def build(
 @register(
     r"cifar_(plain|resnet)\d+",
     tuple(f"cifar_{arm}{d}" for arm in ("plain", "resnet") for d in (20, 32, 44, 56, 110, 1202)),
-    "He et al. 2015",
-    (32, 32, 3),
+    paper="He et al. 2015",
+    image_shape=(32, 32, 3),
 )
 def cifar_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """6n+2 layers in three stages of 16, 32 and 64 channels; shortcut A unless said otherwise."""
@@ -169,7 +192,8 @@ IMAGENET = {
 @register(
     r"plain(18|34)|resnet(18|34|50|101|152|200)",
     ("plain18", "plain34", *(f"resnet{depth}" for depth in IMAGENET)),
-    "He et al. 2015",
+    paper="He et al. 2015",
+    image_shape=(224, 224, 3),
 )
 def imagenet_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """He et al. 2015, table 1; shortcut B; bottlenecks from 50 layers on."""

@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import Step, check_at_least, check_image_size, check_shares
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 
@@ -45,14 +46,9 @@ class VGG(nn.Module):
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        layers.check_choice("initializer", self.initializer, layers.INITIALIZERS)
-        layers.check_choice("dtype", self.dtype, layers.DTYPES)
-        for field in ("width", "grid", "hidden"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field}={getattr(self, field)} must be at least 1")
-        for field in ("dropout_rate", "bn_momentum"):
-            if not 0.0 <= getattr(self, field) < 1.0:
-                raise ValueError(f"{field}={getattr(self, field)} is not in [0, 1)")
+        layers.check_names(self)
+        check_at_least(1, self, "width", "grid", "hidden")
+        check_shares(self, "dropout_rate", "bn_momentum")
         super().__post_init__()
 
     @nn.compact
@@ -62,7 +58,8 @@ class VGG(nn.Module):
         Raises:
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
-        self._check_size(images)
+        stages = range(1, len(self.stage_sizes) + 1)
+        check_image_size(images, [Step(f"pool{stage}", 2, 2) for stage in stages])
         x = images.astype(self.dtype)
         for stage, convolutions in enumerate(self.stage_sizes, 1):
             features = self.width * min(2 ** (stage - 1), 8)
@@ -90,16 +87,6 @@ class VGG(nn.Module):
             x = layers.BatchNorm(self.bn_momentum, self.dtype, name=f"bn{place}")(x, train)
         return jax.nn.relu(x)
 
-    def _check_size(self, images: Images) -> None:
-        height, width = images.shape[1:3]
-        stages = len(self.stage_sizes)
-        for stage in range(1, stages + 1):
-            if min(height, width) < 2**stage:
-                raise ValueError(
-                    f"pool{stage}: no window fits in images of {height}x{width}; "
-                    f"the smallest valid size is {2**stages}x{2**stages}"
-                )
-
 
 _STAGE_SIZES = {
     11: (1, 1, 2, 2, 2),
@@ -113,7 +100,8 @@ _STAGE_SIZES = {
 @register(
     r"vgg(11|13|16|19)(_bn)?",
     tuple(f"vgg{depth}{suffix}" for depth in _STAGE_SIZES for suffix in ("", "_bn")),
-    "Simonyan and Zisserman 2014",
+    paper="Simonyan and Zisserman 2014",
+    image_shape=(224, 224, 3),
 )
 def vgg(name: str, num_classes: int | None, **overrides: Any) -> VGG:
     """Simonyan and Zisserman 2014, table 1; `_bn` with batch normalisation."""

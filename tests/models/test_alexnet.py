@@ -173,15 +173,5 @@ def test_mistakes_name_the_field_and_the_valid_values_in_one_line(options, parts
     assert [part for part in parts if part not in str(caught.value)] == []
 
 
-@pytest.mark.parametrize(
-    ("size", "layer"),
-    [(6, "conv1"), (7, "pool1"), (14, "pool1"), (15, "pool2"), (31, "pool5"), (62, "pool5")],
-)
-def test_too_small_an_image_names_the_layer_and_the_smallest_size(size, layer):
-    message = f"(?m)^{layer}: .* {size}x{size}; the smallest valid size is 63x63$"
-    with pytest.raises(ValueError, match=message):
-        shapes(registry.create("alexnet"), size)
-
-
 def test_the_smallest_valid_size_leaves_one_position():
     assert count(shapes(registry.create("alexnet", grid=1), 63)["params"]["fc6"]) == 257 * 4096

@@ -155,18 +155,3 @@ def test_mistakes_name_the_field_and_the_valid_values_in_one_line(options, parts
 def test_an_unknown_ending_names_the_valid_ones():
     with pytest.raises(ValueError, match="ending='mean' is not one of 'fixed', 'grid', 'conv'"):
         goodfellow.Goodfellow(10, "mean")
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "layer", "least"),
-    [
-        ("goodfellow_fixed", 3, "pool1", 16),
-        ("goodfellow_fixed", 15, "pool2", 16),
-        ("goodfellow_grid", 3, "pool1", 4),
-        ("goodfellow_conv", 15, "pool2", 16),
-    ],
-)
-def test_too_small_an_image_names_the_layer_and_the_smallest_size(name, size, layer, least):
-    message = f"(?m)^{layer}: .* {size}x{size}; the smallest valid size is {least}x{least}$"
-    with pytest.raises(ValueError, match=message):
-        shapes(registry.create(name), size)

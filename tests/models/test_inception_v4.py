@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import resnets.models.inception_v4  # noqa: F401
 from resnets import models
-from resnets.models.inception_v3 import Mixed, options_of
+from resnets.models.inception import Mixed
 
 KEY = jax.random.key(0)
 FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
@@ -68,14 +67,6 @@ def test_head_speaks_in_training_only(name):
     assert not training[1]["auxiliary"]
 
 
-@pytest.mark.parametrize("name", ["inception_v4"])
-def test_too_small_images_name_the_layer_and_the_smallest_size(name):
-    with pytest.raises(ValueError, match=r"74x74 are too small for mixed_7a; .* is 75x75"):
-        shapes(name, 74, auxiliary=False)
-    with pytest.raises(ValueError, match=r"auxiliary's .* is 299x299 \(.*auxiliary=False"):
-        shapes(name, 298)
-
-
 def test_bfloat16_is_close_and_logits_are_float32():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, 5, 4)), jnp.float32)
     results = []
@@ -85,7 +76,7 @@ def test_bfloat16_is_close_and_logits_are_float32():
         init = functools.partial(model.init_with_output, train=False)
         logits, _ = jax.eval_shape(init, KEY, image)
         assert (logits.shape, logits.dtype) == ((1, 10), jnp.float32)
-        options = options_of(model)
+        options = model.layer_options()
         block = Mixed({"3x3": "8:1x1 8:1x3+8:3x1", "pool": "8:1x1"}, options)
         y, _ = jit(functools.partial(block.init_with_output, train=False))(KEY, x.astype(dtype))
         assert y.dtype == dtype

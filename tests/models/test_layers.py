@@ -207,11 +207,34 @@ def test_an_unknown_choice_names_the_field_and_the_valid_values():
         layers.check_choice("field", "x", ("a", 1, None))
 
 
-def test_an_unknown_initialiser_lists_the_known_ones():
-    layer = layers.Conv(8, (3, 3), initializer="he_normal")
-    with pytest.raises(ValueError, match=r"initializer='he_normal'") as caught:
-        layer.init(KEY, images(1, 4, 4, 3))
-    assert all(repr(name) in str(caught.value) for name in layers.INITIALIZERS)
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(layers.Conv, (1, 4, 4, 3)), (layers.Dense, (1, 3))], ids=["conv", "dense"]
+)
+@pytest.mark.parametrize(
+    ("field", "value", "valid"),
+    [("initializer", "he_normal", layers.INITIALIZERS), ("dtype", "float16", layers.DTYPES)],
+)
+def test_an_unknown_initialiser_or_dtype_lists_the_known_ones(layer, shape, field, value, valid):
+    size = {"kernel_size": (3, 3)} if layer is layers.Conv else {}
+    with pytest.raises(ValueError, match=f"^{field}={value!r}") as caught:
+        layer(8, **size, **{field: value}).init(KEY, jnp.zeros(shape))
+    assert all(repr(name) in str(caught.value) for name in valid)
+
+
+class Even(nn.Module):
+    padding: tuple[int, int] | None
+
+    @nn.compact
+    def __call__(self, x):
+        return layers.Conv(8, (3, 2), padding=self.padding, name="conv2")(x)
+
+
+def test_an_even_kernel_must_be_given_its_padding():
+    message = r"^conv2: kernel_size=\(3, 2\) is even .* give the padding(\n|$)"
+    with pytest.raises(ValueError, match=message):
+        Even(None).init(KEY, images(1, 4, 4, 3))
+    y, _ = Even((1, 0)).init_with_output(KEY, images(1, 4, 4, 3))
+    assert y.shape == (1, 4, 3, 8)
 
 
 class Grouped(nn.Module):

@@ -142,23 +142,3 @@ def test_mistakes_name_the_field_and_the_valid_values_in_one_line(options, parts
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
         registry.create("lenet5", **options)
     assert [part for part in parts if part not in str(caught.value)] == []
-
-
-@pytest.mark.parametrize(
-    ("size", "padding", "layer", "least"),
-    [
-        (4, 0, "conv1", 32),
-        (5, 0, "pool2", 32),
-        (6, 0, "conv3", 32),
-        (13, 0, "conv3", 32),
-        (14, 0, "pool4", 32),
-        (15, 0, "pool4", 32),
-        (16, 0, "conv5", 32),
-        (31, 0, "conv5", 32),
-        (27, 2, "conv5", 28),
-    ],
-)
-def test_too_small_an_image_names_the_layer_and_the_smallest_size(size, padding, layer, least):
-    message = f"(?m)^{layer}: .* {size}x{size}; the smallest valid size is {least}x{least}$"
-    with pytest.raises(ValueError, match=message):
-        shapes(registry.create("lenet5", padding=padding), size)

@@ -17,6 +17,9 @@ class Constant(nn.Module):
     options: tuple[tuple[str, object], ...] = ()
 
 
+ABOUT = {"paper": "Nobody 2000", "image_shape": (8, 8, 3)}
+
+
 def constant(name, num_classes, **overrides):
     return Constant(name, num_classes, tuple(overrides.items()))
 
@@ -81,27 +84,29 @@ def test_a_pattern_covers_the_whole_name(name):
 
 
 def test_a_builder_gets_the_name_the_classes_and_the_overrides(register):
-    assert register(r"constant\d", ("constant1", "constant2"))(constant) is constant
+    assert register(r"constant\d", ("constant1", "constant2"), **ABOUT)(constant) is constant
     assert models.names()[-2:] == ("constant1", "constant2")
+    family = models.family("constant2")
+    assert {"paper": family.paper, "image_shape": family.image_shape} == ABOUT
     expected = Constant("constant3", 5, (("depth", 7),))
     assert models.create("constant3", 5, depth=7) == expected
 
 
 def test_a_pattern_is_registered_once(register):
-    register("constant", ("constant",))(constant)
+    register("constant", ("constant",), **ABOUT)(constant)
     with pytest.raises(ValueError, match=r"^pattern 'constant' is registered already$"):
-        register("constant", ())(constant)
+        register("constant", (), **ABOUT)(constant)
 
 
 def test_a_name_is_registered_once(register):
     with pytest.raises(ValueError, match=r"^'resnet50' is registered already$"):
-        register("resnet50|other", ("other", "resnet50"))(constant)
+        register("resnet50|other", ("other", "resnet50"), **ABOUT)(constant)
     assert "other" not in models.names()
 
 
 def test_a_listed_name_must_match_its_pattern(register):
     with pytest.raises(ValueError, match=r"^'other' does not match its pattern 'constant'$"):
-        register("constant", ("other",))(constant)
+        register("constant", ("other",), **ABOUT)(constant)
     assert "other" not in models.names()
 
 

@@ -4,6 +4,8 @@ import csv
 from pathlib import Path
 
 import flax.linen as nn
+import jax
+import jax.numpy as jnp
 import pytest
 
 from resnets import models
@@ -65,6 +67,22 @@ def test_multiply_adds_and_the_longest_path_by_hand():
     assert (summary.heaviest_layer, summary.heaviest_parameters) == ("second", 9 * 4 * 6)
 
 
-def test_a_scanned_network_is_refused():
-    with pytest.raises(ValueError, match="scan_blocks=False"):
-        summarise(models.create("cifar_resnet20", scan_blocks=True), (32, 32, 3))
+@pytest.mark.parametrize("name", ["cifar_resnet26", "preact_resnet110", "plain34", "resnet50"])
+def test_a_scanned_network_has_the_summary_of_the_unrolled_one(name):
+    shape = models.family(name).image_shape
+    unrolled, scanned = (models.create(name, scan_blocks=scan) for scan in (False, True))
+    assert summarise(scanned, shape) == summarise(unrolled, shape)
+
+
+class Loop(nn.Module):
+    """A layer that runs while its output is small, nobody knows how often."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = layers.Conv(3, (1, 1), name="conv")(x)
+        return jax.lax.while_loop(lambda y: jnp.all(y < 9), lambda y: y + 1, y)
+
+
+def test_a_loop_of_unknown_length_is_refused():
+    with pytest.raises(ValueError, match="unknown number of times"):
+        summarise(Loop(), (4, 4, 3))

@@ -186,12 +186,3 @@ def test_mistakes_name_the_field_and_the_valid_values_in_one_line(name, options,
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as caught:
         registry.create(name, **options)
     assert [part for part in parts if part not in str(caught.value)] == []
-
-
-@pytest.mark.parametrize(
-    ("size", "layer"), [(1, "pool1"), (3, "pool2"), (15, "pool4"), (31, "pool5")]
-)
-def test_too_small_an_image_names_the_layer_and_the_smallest_size(size, layer):
-    message = f"(?m)^{layer}: .* {size}x{size}; the smallest valid size is 32x32$"
-    with pytest.raises(ValueError, match=message):
-        shapes(registry.create("vgg16"), size)
