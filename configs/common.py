@@ -22,8 +22,11 @@ def base() -> ConfigDict:
                 "directory": "",  # empty: TFDS's own default, or TFDS_DATA_DIR
                 "shift": 0,  # training images move by up to this many pixels
                 "flip": False,  # and are mirrored half of the time
+                "crop": 0,  # the network sees a square of this size; 0: the whole image
             },
             "model": {"name": "cifar_resnet20"},  # and the fields of its family
+            "init_from": "",  # a safetensors file to start from, in any naming; empty for none
+            "init_new_head": False,  # all but the layers that make the logits
             "batch_size": 128,  # over all devices
             "epochs": 1,
             "learning_rate": 0.1,

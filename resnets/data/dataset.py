@@ -36,6 +36,17 @@ class Dataset:
     splits: Mapping[str, tuple[int, int]]
     num_classes: int
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        height, width, channels = self.images.shape[1:]
+        return height, width, channels
+
+    def size(self, split: str) -> int:
+        """Number of examples of `train`, `validation` or `test`."""
+        first, last = self.splits[split]
+        return last - first
+
     def split(self, name: str) -> tuple[Images, Labels]:
         """Look at one split without copying it.
 

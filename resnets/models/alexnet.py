@@ -68,7 +68,7 @@ class AlexNet(nn.Module):
             if self.two_columns and index <= 2:
                 x = layers.local_response_normalise(x)
             if index in _POOLED:
-                x = layers.max_pool(x, 3, 2)
+                x = layers.max_pool(x, 3, 2, name=f"pool{index}")
         x = layers.adaptive_average_pool(x, self.grid)
         x = x.reshape(x.shape[0], -1)
         for name in ("fc6", "fc7"):

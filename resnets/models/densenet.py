@@ -165,7 +165,7 @@ class DenseNet(nn.Module):
             return self.design.conv("stem_conv", self.width, 3)(x)
         x = self.design.conv("stem_conv", self.width, 7, 2)(x)
         x = jax.nn.relu(self.design.norm("stem_bn")(x, train))
-        return layers.max_pool(x, 3, 2, 1)
+        return layers.max_pool(x, 3, 2, 1, name="stem_pool")
 
     def _steps(self) -> list[Step]:
         """The layers that shrink the image."""

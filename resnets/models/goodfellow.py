@@ -55,12 +55,12 @@ class Goodfellow(nn.Module):
         pools = [Step(f"pool{n}", 4, 4) for n in ((1,) if self.ending == "grid" else (1, 2))]
         check_image_size(images, pools)
         x = images.astype(self.dtype)
-        x = layers.max_pool(jax.nn.relu(self._conv("conv1", 64, x)), 4, 4)
+        x = layers.max_pool(jax.nn.relu(self._conv("conv1", 64, x)), 4, 4, name="pool1")
         x = jax.nn.relu(self._conv("conv2", 64, x))
         if self.ending == "grid":
             x = layers.adaptive_average_pool(x, 3)
         else:
-            x = layers.max_pool(x, 4, 4)
+            x = layers.max_pool(x, 4, 4, name="pool2")
         if self.ending == "conv":
             x = self._conv("conv3", self.num_classes, x)
             return layers.global_average_pool(x.astype(jnp.float32))

@@ -176,7 +176,8 @@ class GoogLeNet(nn.Module):
         x = self._stem(images.astype(self.dtype), train)
         for module, widths in _MODULES.items():
             if module in ("4a", "5a"):
-                x = layers.max_pool(x, 3 if module == "4a" else last_pool, 2, ceil=True)
+                window, name = (3, "pool3") if module == "4a" else (last_pool, "pool4")
+                x = layers.max_pool(x, window, 2, ceil=True, name=name)
             size = 5 if self.five_by_five else 3
             x = Inception(widths, self._unit(), size, name=f"inception_{module}")(x, train)
             if module in _HEADS and self.auxiliary and (train or self.is_initializing()):
@@ -189,10 +190,10 @@ class GoogLeNet(nn.Module):
             return x if self.bn else layers.local_response_normalise(x, 5, 1e-4 / 5, 0.75, 1.0)
 
         x = Unit(64, 7, 2, name="conv1", **self._unit())(x, train)
-        x = normalise(layers.max_pool(x, 3, 2, ceil=True))
+        x = normalise(layers.max_pool(x, 3, 2, ceil=True, name="pool1"))
         x = Unit(64, 1, name="conv2_reduce", **self._unit())(x, train)
         x = normalise(Unit(192, 3, name="conv2", **self._unit())(x, train))
-        return layers.max_pool(x, 3, 2, ceil=True)
+        return layers.max_pool(x, 3, 2, ceil=True, name="pool2")
 
     def _head(self, number: int, x: Images, train: bool) -> None:
         head = AuxiliaryHead(

@@ -149,11 +149,11 @@ class InceptionResNet(InceptionNetwork):
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
         options, end = self.layer_options(), _PLANS[self.version].end_of_stem
         x = Branch(STEM[0], options, name="stem1")(x, train)
-        x = layers.max_pool(x, 3, 2)
+        x = layers.max_pool(x, 3, 2, name="pool1")
         if isinstance(end, str):
             return Branch(end, options, name="stem2")(x, train)
         x = Branch(STEM[1], options, name="stem2")(x, train)
-        return Mixed(end, options, name="mixed_5b")(layers.max_pool(x, 3, 2), train)
+        return Mixed(end, options, name="mixed_5b")(layers.max_pool(x, 3, 2, name="pool2"), train)
 
     def _blocks(self, kind: int, branches: dict[str, str], x: Images, train: bool) -> Images:
         """The residual blocks of one size."""

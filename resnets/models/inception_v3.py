@@ -85,9 +85,9 @@ class InceptionV3(InceptionNetwork):
         options = self.layer_options()
         x = images.astype(self.dtype)
         x = Branch(STEM[0], options, name="stem1")(x, train)
-        x = layers.max_pool(x, 3, 2)
+        x = layers.max_pool(x, 3, 2, name="pool1")
         x = Branch(STEM[1], options, name="stem2")(x, train)
-        x = layers.max_pool(x, 3, 2)
+        x = layers.max_pool(x, 3, 2, name="pool2")
         for module, branches in _MODULES.items():
             x = Mixed(branches, options, name=f"mixed_{module}")(x, train)
             if module == "6e":

@@ -165,7 +165,12 @@ def _pool_padding(size: int, window: int, strides: int, padding: int, ceil: bool
 
 
 def max_pool(
-    x: Images, window: int, strides: int, padding: int = 0, ceil: bool = False
+    x: Images,
+    window: int,
+    strides: int,
+    padding: int = 0,
+    ceil: bool = False,
+    name: str = "max_pool",
 ) -> FeatureMaps:
     """Maximum over square windows; the padding never wins.
 
@@ -175,25 +180,34 @@ def max_pool(
       strides: step of the window.
       padding: on each side.
       ceil: keep the window that hangs over the end, as Caffe does.
+      name: of its row in tables of layers.
     """
     pads = [_pool_padding(n, window, strides, padding, ceil) for n in x.shape[1:3]]
-    return nn.max_pool(x, (window, window), (strides, strides), pads)
+    with jax.named_scope(name):
+        return nn.max_pool(x, (window, window), (strides, strides), pads)
 
 
 def average_pool(
-    x: Images, window: int, strides: int, padding: int = 0, count_padding: bool = True
+    x: Images,
+    window: int,
+    strides: int,
+    padding: int = 0,
+    count_padding: bool = True,
+    name: str = "average_pool",
 ) -> FeatureMaps:
-    """Mean over square windows, zeros of the padding counted or not."""
+    """Mean over square windows, zeros of the padding counted or not; `name` is for tables."""
     pad = ((padding, padding), (padding, padding))
 
     def pool(values: Array) -> Array:
         return nn.pool(values, 0.0, jax.lax.add, (window, window), (strides, strides), pad)
 
-    if count_padding or not padding:
-        return pool(x) / window**2
-    return pool(x) / pool(jnp.ones_like(x[:1]))
+    with jax.named_scope(name):
+        if count_padding or not padding:
+            return pool(x) / window**2
+        return pool(x) / pool(jnp.ones_like(x[:1]))
 
 
+@jax.named_scope("adaptive_average_pool")
 def adaptive_average_pool(x: Images, size: int) -> FeatureMaps:
     """Mean over `size` x `size` nearly equal cells that cover the image, whatever its size.
 
@@ -214,6 +228,7 @@ def adaptive_average_pool(x: Images, size: int) -> FeatureMaps:
     return x
 
 
+@jax.named_scope("local_response_normalise")
 def local_response_normalise(
     x: Images, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 2.0
 ) -> Images:
@@ -260,6 +275,7 @@ def dropout(x: Array, rate: float, train: bool) -> Array:
     return nn.Dropout(rate, deterministic=not train)(x)
 
 
+@jax.named_scope("global_average_pool")
 def global_average_pool(x: Images) -> Float[Array, "batch channels"]:
     """Mean over all positions (Lin et al. 2013)."""
     return jnp.mean(x, axis=(1, 2))

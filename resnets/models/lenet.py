@@ -57,8 +57,8 @@ class LeNet(nn.Module):
         check_image_size(images, self._steps())
         activate, pool = layers.ACTIVATIONS[self.activation], POOLINGS[self.pooling]
         x = images.astype(self.dtype)
-        x = pool(activate(self._conv("conv1", 6, self.padding, x)), 2, 2)
-        x = pool(activate(self._conv("conv3", 16, 0, x)), 2, 2)
+        x = pool(activate(self._conv("conv1", 6, self.padding, x)), 2, 2, name="pool2")
+        x = pool(activate(self._conv("conv3", 16, 0, x)), 2, 2, name="pool4")
         x = activate(self._conv("conv5", 120, 0, x))
         x = x.reshape(x.shape[0], -1)
         x = activate(layers.Dense(84, self.initializer, self.dtype, name="fc6")(x))

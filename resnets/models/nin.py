@@ -113,7 +113,7 @@ class NiN(nn.Module):
             x = MlpConv(design, self.initializer, self.dtype, name=f"mlpconv{index}")(x)
             if index == last:
                 break
-            x = layers.max_pool(x, 3, 2, ceil=True)
+            x = layers.max_pool(x, 3, 2, ceil=True, name=f"pool{index}")
             if last - index <= self.dropped:
                 x = layers.dropout(x, self.dropout_rate, train)
         return layers.global_average_pool(x.astype(jnp.float32))

@@ -73,8 +73,10 @@ class ResNet(nn.Module):
         if normalised:
             x = design.activate(design.norm("stem_bn")(x, train))
         if large and design.keras:
-            return layers.max_pool(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 3, 2)
-        return layers.max_pool(x, 3, 2, 1) if large else x
+            return layers.max_pool(
+                jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 3, 2, name="stem_pool"
+            )
+        return layers.max_pool(x, 3, 2, 1, name="stem_pool") if large else x
 
 
 class Stage(nn.Module):

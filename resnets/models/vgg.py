@@ -65,7 +65,7 @@ class VGG(nn.Module):
             features = self.width * min(2 ** (stage - 1), 8)
             for index in range(1, convolutions + 1):
                 x = self._layer(f"{stage}_{index}", features, x, train)
-            x = layers.max_pool(x, 2, 2)
+            x = layers.max_pool(x, 2, 2, name=f"pool{stage}")
         x = layers.adaptive_average_pool(x, self.grid)
         x = x.reshape(x.shape[0], -1)
         for name in ("fc6", "fc7"):

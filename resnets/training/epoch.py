@@ -1,16 +1,17 @@
-"""Many steps, and whole evaluations, in one call of the device.
+"""Many steps, and whole evaluations, in one call of the device; or one batch a call.
 
-The data set lies on the device. Order, augmentation and dropout follow from (seed, epoch, step)
-alone, so there is no iterator state: a state and a seed determine the rest of the run.
+Where the data set lies on the device, order, augmentation and dropout follow from (seed, epoch,
+step) alone, so there is no iterator state: a state and a seed determine the rest of the run. Where
+batches arrive from the host, so do augmentation on the device and dropout.
 """
 
 from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
-from resnets.data.augmentation import normalise
+from resnets.data.augmentation import evaluation_view
 from resnets.training.state import DeviceData, Sums, TrainState, Variables
 from resnets.training.step import Recipe, apply, cross_entropy, train_step, wrong
 
@@ -56,26 +57,68 @@ def run_steps(
         state, sums, _ = carry
         index = state.step % steps_per_epoch
         chosen = jax.lax.dynamic_slice(order, (index * recipe.batch_size,), (recipe.batch_size,))
-        after, metrics = train_step(
+        return _counted_step(
             recipe,
             state,
-            data.images[chosen],
-            data.labels[chosen],
+            sums,
+            (data.images[chosen], data.labels[chosen]),
             learning_rates[index],
-            jax.random.fold_in(step_key, state.step),
+            step_key,
         )
-        finite = jnp.isfinite(metrics["loss"])
-        counted = Sums(
-            sums.loss + jnp.where(finite, metrics["loss"], 0.0),
-            sums.errors + jnp.where(finite, metrics["error"], 0.0),
-            sums.count + finite.astype(jnp.int32),
-        )
-        return after, counted, finite
 
     state, sums, _ = jax.lax.while_loop(
         unfinished, one, (state, Sums.zero(), jnp.ones((), jnp.bool_))
     )
     return recipe.replicate(state), sums
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=1)
+def run_step(
+    recipe: Recipe,
+    state: TrainState,
+    running: tuple[Sums, Bool[Array, ""]],
+    batch: tuple[UInt8[Array, "batch height width channels"], Int[Array, " batch"]],
+    learning_rate: Float[Array, ""],
+    key: PRNGKeyArray,
+) -> tuple[TrainState, tuple[Sums, Bool[Array, ""]]]:
+    """Train on one batch.
+
+    Args:
+      recipe: the run's recipe.
+      state: the state to start from; its buffers are given up.
+      running: sums over the steps before, and whether all their losses were finite.
+      batch: images and labels.
+      learning_rate: of this step.
+      key: the run's key.
+
+    Returns:
+      The state after, and `running` with this step; after a non-finite loss nothing is added.
+    """
+    sums, finite_before = running
+    step_key = jax.random.fold_in(key, STEP)
+    after, counted, finite = _counted_step(recipe, state, sums, batch, learning_rate, step_key)
+    kept = jax.tree.map(lambda new, old: jnp.where(finite_before, new, old), counted, sums)
+    return recipe.replicate(after), recipe.replicate((kept, finite_before & finite))
+
+
+def _counted_step(
+    recipe: Recipe,
+    state: TrainState,
+    sums: Sums,
+    batch: tuple[Array, Array],
+    learning_rate: Array,
+    step_key: PRNGKeyArray,
+) -> tuple[TrainState, Sums, Array]:
+    """Return the state after a step, sums with its loss if that is finite, and whether it is."""
+    key = jax.random.fold_in(step_key, state.step)
+    after, metrics = train_step(recipe, state, *batch, learning_rate, key)
+    finite = jnp.isfinite(metrics["loss"])
+    counted = Sums(
+        sums.loss + jnp.where(finite, metrics["loss"], 0.0),
+        sums.errors + jnp.where(finite, metrics["error"], 0.0),
+        sums.count + finite.astype(jnp.int32),
+    )
+    return after, counted, finite
 
 
 @partial(jax.jit, static_argnums=0)
@@ -97,11 +140,37 @@ def evaluate(
     def one(batch: Array, sums: Sums) -> Sums:
         index = start + batch * size + jnp.arange(size)
         chosen = recipe.split_batch(jnp.minimum(index, stop - 1))
-        labels = data.labels[chosen]
-        logits = apply(recipe, variables, normalise(data.images[chosen], recipe.preprocessing))
-        counts = index < stop
-        losses = jnp.where(counts, cross_entropy(logits, labels, 0.0), 0.0)
-        errors = (counts & wrong(logits, labels)).astype(jnp.float32)
-        return Sums(sums.loss + losses.sum(), sums.errors + errors.sum(), sums.count + counts.sum())
+        examples = (data.images[chosen], data.labels[chosen], index < stop)
+        return _counted_examples(recipe, variables, sums, examples)
 
     return jax.lax.fori_loop(0, batches, one, Sums.zero())
+
+
+@partial(jax.jit, static_argnums=0)
+def evaluate_batch(
+    recipe: Recipe,
+    variables: Variables,
+    sums: Sums,
+    batch: tuple[
+        UInt8[Array, "batch height width channels"], Int[Array, " batch"], Bool[Array, " batch"]
+    ],
+) -> Sums:
+    """Add one batch's losses and errors to sums, as `evaluate` does.
+
+    Args:
+      recipe: the run's recipe.
+      variables: of the model.
+      sums: over the batches before.
+      batch: images, labels, and where an example counts.
+    """
+    return recipe.replicate(_counted_examples(recipe, variables, sums, batch))
+
+
+def _counted_examples(
+    recipe: Recipe, variables: Variables, sums: Sums, batch: tuple[Array, Array, Array]
+) -> Sums:
+    images, labels, counts = batch
+    logits = apply(recipe, variables, evaluation_view(images, recipe.preprocessing))
+    losses = jnp.where(counts, cross_entropy(logits, labels, 0.0), 0.0)
+    errors = (counts & wrong(logits, labels)).astype(jnp.float32)
+    return Sums(sums.loss + losses.sum(), sums.errors + errors.sum(), sums.count + counts.sum())

@@ -1,5 +1,6 @@
 """Train one run, from its config to its `done.json`."""
 
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -7,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from resnets.errors import RunError
 from resnets.training.checkpoints import Checkpoints
 from resnets.training.config import flatten
-from resnets.training.epoch import evaluate, run_steps
+from resnets.training.feed import Feed, open_feed, run_steps
 from resnets.training.metrics import MetricsWriter
+from resnets.training.pretrained import Pretrained
 from resnets.training.progress import Display, RunProgress
-from resnets.training.run_directory import RunDirectory, parameters_sha256
+from resnets.training.run_directory import RunDirectory, parameters_sha256, write_json
 from resnets.training.setup import Plan, prepare
-from resnets.training.state import DeviceData, Sums, TrainState, Variables
+from resnets.training.state import Sums, TrainState
+
+_logger = logging.getLogger(__name__)
 
 Numbers = dict[str, float]
 
@@ -55,8 +58,11 @@ def train(
     result = directory.result()
     if result is not None:
         return result
-    with Checkpoints(directory.checkpoints, plan.keep_checkpoints) as checkpoints:
-        run = _Run(plan, directory, checkpoints, config, label, stop or threading.Event())
+    with (
+        Checkpoints(directory.checkpoints, plan.keep_checkpoints) as checkpoints,
+        open_feed(plan) as feed,
+    ):
+        run = _Run(plan, feed, directory, checkpoints, config, label, stop or threading.Event())
         return run.finish(display)
 
 
@@ -66,15 +72,16 @@ class _Run:
     def __init__(
         self,
         plan: Plan,
+        feed: Feed,
         directory: RunDirectory,
         checkpoints: Checkpoints,
         config: Mapping[str, Any],
         label: str,
         stop: threading.Event,
     ) -> None:
-        self.plan, self.directory, self.checkpoints = plan, directory, checkpoints
+        self.plan, self.feed = plan, feed
+        self.directory, self.checkpoints = directory, checkpoints
         self.config, self.label, self.stop = config, label, stop
-        self.data: DeviceData = plan.device_data()
         self.state: TrainState = plan.initial_state()
         self.validation_losses: list[float] = []
         self.earlier_seconds = 0.0
@@ -84,7 +91,17 @@ class _Run:
             self.state, host = restored
             self.validation_losses = list(host["validation_losses"])
             self.earlier_seconds = float(host["wall_s"])
+            feed.remember(host)
+        elif plan.pretrained:
+            self._start_from(plan.pretrained)
         self.step = int(self.state.step)
+
+    def _start_from(self, pretrained: Pretrained) -> None:
+        """Take the first values from a file; say what of it, and keep that in the directory."""
+        self.state, report = pretrained.apply(self.plan.recipe.model, self.state)
+        write_json(self.directory.path / "init_from.json", pretrained.record(report))
+        for line in report.lines():
+            _logger.info("%s: %s", self.label, line)
 
     @property
     def wall_s(self) -> float:
@@ -104,7 +121,8 @@ class _Run:
         return result
 
     def _host_memory(self) -> dict[str, Any]:
-        return {"validation_losses": self.validation_losses, "wall_s": self.wall_s}
+        memory = {"validation_losses": self.validation_losses, "wall_s": self.wall_s}
+        return memory | self.feed.memory()
 
     def _epoch(self, epoch: int, writer: MetricsWriter, progress: RunProgress | None) -> None:
         """Train epoch number `epoch` (from 1), evaluate, record, and save when due."""
@@ -132,24 +150,15 @@ class _Run:
             record |= self._evaluate(("validation", "test"))
             if "validation_loss" in record:
                 self.validation_losses.append(record["validation_loss"])
-        writer.record(record | {"wall_s": round(self.wall_s, 3)})
+        writer.record(record | self.feed.counts() | {"wall_s": round(self.wall_s, 3)})
         if plan.checkpoint_every and epoch % plan.checkpoint_every == 0 and epoch < plan.epochs:
             self.checkpoints.save(self.state, self.step, self._host_memory())
 
     def _advance(self, stop: int, rates: np.ndarray) -> Sums:
         if self.stop.is_set():
             raise KeyboardInterrupt
-        plan, before = self.plan, self.step
-        self.state, sums = run_steps(
-            plan.recipe,
-            self.state,
-            plan.train_range,
-            self.data,
-            jnp.asarray(rates),
-            plan.key(),
-            jnp.asarray(stop, jnp.int32),
-        )
-        sums = jax.device_get(sums)
+        before = self.step
+        self.state, sums = run_steps(self.feed, self.state, stop, rates)
         self.step = stop
         if before + sums.count < stop:
             self._diverged(before, sums)
@@ -170,26 +179,23 @@ class _Run:
 
     def _evaluate(self, splits: tuple[str, ...]) -> Numbers:
         """Loss and error over whole splits, of the parameters and of their moving average."""
-        numbers = self._evaluate_variables(self.state.variables(), splits)
+        prefixes, variables = [""], [self.state.variables()]
         if self.state.average is not None:
-            average = self._evaluate_variables(self.state.average, splits)
-            numbers |= {f"average_{name}": value for name, value in average.items()}
-        return numbers
-
-    def _evaluate_variables(self, variables: Variables, splits: tuple[str, ...]) -> Numbers:
+            prefixes.append("average_")
+            variables.append(self.state.average)
+        evaluated = {split: self.feed.evaluate(split, variables) for split in splits}
         numbers: Numbers = {}
-        for split in splits:
-            start, stop = self.plan.dataset.splits[split]
-            if start < stop:
-                bounds = (jnp.asarray(edge, jnp.int32) for edge in (start, stop))
-                sums = evaluate(self.plan.recipe, variables, self.data, *bounds)
-                numbers |= _numbers(jax.device_get(sums), split)
+        for place, prefix in enumerate(prefixes):
+            for split, sums in evaluated.items():
+                if sums:
+                    numbers |= _numbers(sums[place], f"{prefix}{split}")
         return numbers
 
     def _result(self) -> dict[str, Any]:
         parameters = jax.tree.leaves(self.state.params)
         return {
             **self._evaluate(("train", "validation", "test")),
+            **self.feed.counts(),
             "steps": self.step,
             "epochs": self.plan.epochs,
             "wall_s": round(self.wall_s, 3),

@@ -1,21 +1,21 @@
 """From a config to everything that a run needs, checked before anything is written."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh
 
 from resnets import data, models
 from resnets.data.augmentation import Preprocessing
 from resnets.errors import UserError
 from resnets.training import schedules
 from resnets.training.config import ConfigReader
+from resnets.training.pretrained import Pretrained
 from resnets.training.schedules import Schedule
-from resnets.training.state import DeviceData, TrainState
+from resnets.training.state import TrainState
 from resnets.training.step import Recipe, initialise
 
 
@@ -26,35 +26,31 @@ class Plan:
     Attributes:
       seed: of initial values, order, augmentation and dropout.
       recipe: what the compiled program depends on.
-      dataset: the data in memory.
+      dataset: the data, in memory or streamed.
       schedule: learning rates.
       epochs: passes over the training split.
       log_every: steps between records within an epoch; 0 for one record an epoch.
       eval_every: epochs between evaluations.
       checkpoint_every: epochs between checkpoints; 0 for one at the end.
       keep_checkpoints: how many to keep.
+      pretrained: the file that the first values come from, if any.
     """
 
     seed: int
     recipe: Recipe
-    dataset: data.Dataset
+    dataset: data.Dataset | data.Streamed
     schedule: Schedule
     epochs: int
     log_every: int
     eval_every: int
     checkpoint_every: int
     keep_checkpoints: int
-
-    @property
-    def train_range(self) -> tuple[int, int]:
-        """First and last-plus-one training example."""
-        return self.dataset.splits["train"]
+    pretrained: Pretrained | None
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the training split; the rest waits for another epoch's order."""
-        first, last = self.train_range
-        return (last - first) // self.recipe.batch_size
+        return self.dataset.size("train") // self.recipe.batch_size
 
     @property
     def total_steps(self) -> int:
@@ -67,22 +63,15 @@ class Plan:
 
     def initial_state(self) -> TrainState:
         """The state before the first step."""
-        height, width, channels = self.dataset.images.shape[1:]
         key = jax.random.fold_in(self.key(), 0)
-        return initialise(self.recipe, key, (height, width, channels))
+        return initialise(self.recipe, key, self.image_shape)
 
-    def device_data(self) -> DeviceData:
-        """The data set on every device."""
-        return _place(self.dataset, self.recipe.mesh)
-
-
-@functools.lru_cache(maxsize=1)
-def _place(dataset: data.Dataset, mesh: Mesh) -> DeviceData:
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return DeviceData(
-        jax.device_put(jnp.asarray(dataset.images), everywhere),
-        jax.device_put(jnp.asarray(dataset.labels), everywhere),
-    )
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels that the network sees."""
+        height, width, channels = self.dataset.image_shape
+        crop = self.recipe.preprocessing.crop
+        return crop or height, crop or width, channels
 
 
 def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
@@ -110,24 +99,17 @@ def prepare(config: Mapping[str, Any]) -> Plan:
       UserError: a field is missing, read by nothing, or has a value out of range.
     """
     read = ConfigReader(config)
-    dataset = data.load(
-        read("data.name"),
-        train=read("data.train"),
-        validation=read("data.validation"),
-        test=read("data.test"),
-        directory=read("data.directory"),
-    )
+    dataset = _dataset(read)
     recipe = _recipe(read, dataset)
     epochs = at_least(read, "epochs", 1)
-    first, last = dataset.splits["train"]
-    steps_per_epoch = (last - first) // recipe.batch_size
+    steps_per_epoch = dataset.size("train") // recipe.batch_size
     schedule = schedules.build(
         read("schedule"),
         at_least(read, "learning_rate", 0.0),
         epochs * steps_per_epoch,
         steps_per_epoch,
     )
-    if schedule.plateau and not _size(dataset, "validation"):
+    if schedule.plateau and not dataset.size("validation"):
         raise UserError("config.schedule=plateau needs validation data; set config.data.validation")
     plan = Plan(
         seed=at_least(read, "seed", 0),
@@ -139,18 +121,46 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         eval_every=at_least(read, "eval_every", 1),
         checkpoint_every=at_least(read, "checkpoint_every", 0),
         keep_checkpoints=at_least(read, "keep_checkpoints", 1),
+        pretrained=_pretrained(read),
     )
     read.check_all_read()
     _check_network(plan)
     return plan
 
 
-def _size(dataset: data.Dataset, split: str) -> int:
-    first, last = dataset.splits[split]
-    return last - first
+def _pretrained(read: ConfigReader) -> Pretrained | None:
+    file, new_head = read("init_from"), read("init_new_head")
+    if new_head and not file:
+        raise UserError("config.init_new_head=true needs config.init_from")
+    return Pretrained(Path(file), new_head) if file else None
 
 
-def _recipe(read: ConfigReader, dataset: data.Dataset) -> Recipe:
+def _dataset(read: ConfigReader) -> data.Dataset | data.Streamed:
+    name = read("data.name")
+    places = {role: read(f"data.{role}") for role in ("train", "validation", "test", "directory")}
+    if not data.streamed(name):
+        return data.load(name, **places)
+    view = data.View(
+        size=read("data.image_size"),
+        resize=read("data.resize"),
+        crop=read("data.train_crop"),
+        flip=read("data.flip"),
+    )
+    return data.stream(name, view, workers=at_least(read, "data.workers", 0), **places)
+
+
+def _preprocessing(read: ConfigReader, dataset: data.Dataset | data.Streamed) -> Preprocessing:
+    mean, std = dataset.statistics()
+    if isinstance(dataset, data.Streamed):
+        return Preprocessing(mean, std)  # the host has cropped and flipped
+    shift, crop = at_least(read, "data.shift", 0), at_least(read, "data.crop", 0)
+    height, width, _ = dataset.image_shape
+    if crop > min(height, width):
+        raise UserError(f"config.data.crop={crop} is larger than the images of {height}x{width}")
+    return Preprocessing(mean, std, shift, read("data.flip"), crop)
+
+
+def _recipe(read: ConfigReader, dataset: data.Dataset | data.Streamed) -> Recipe:
     options = read.section("model")
     name = options.pop("name", None)
     if name is None:
@@ -159,10 +169,9 @@ def _recipe(read: ConfigReader, dataset: data.Dataset) -> Recipe:
         model = models.create(name, dataset.num_classes, **options)
     except ValueError as error:
         raise UserError(f"config.model: {error}") from None
-    mean, std = dataset.statistics()
     recipe = Recipe(
         model=model,
-        preprocessing=Preprocessing(mean, std, at_least(read, "data.shift", 0), read("data.flip")),
+        preprocessing=_preprocessing(read, dataset),
         mesh=device_mesh(),
         batch_size=at_least(read, "batch_size", 1),
         optimizer=read("optimizer"),
@@ -172,7 +181,7 @@ def _recipe(read: ConfigReader, dataset: data.Dataset) -> Recipe:
         average_decay=at_least(read, "average_decay", 0.0),
         accumulation=at_least(read, "accumulation", 1),
     )
-    _check_recipe(recipe, _size(dataset, "train"))
+    _check_recipe(recipe, dataset.size("train"))
     return recipe
 
 
@@ -194,9 +203,11 @@ def _check_recipe(recipe: Recipe, train_examples: int) -> None:
 
 
 def _check_network(plan: Plan) -> None:
-    """Trace the initialisation: a network that cannot take these images says so now."""
+    """Trace the initialisation: what does not fit the images, or the file, is said now."""
     try:
-        jax.eval_shape(plan.initial_state)
+        state = jax.eval_shape(plan.initial_state)
     except ValueError as error:
-        size = "x".join(map(str, plan.dataset.images.shape[1:]))
+        size = "x".join(map(str, plan.image_shape))
         raise UserError(f"config.model on images of {size}: {error}") from None
+    if plan.pretrained:
+        plan.pretrained.check(plan.recipe.model, state)

@@ -109,6 +109,8 @@ def train_step(
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
     """Take one step of training.
 
+    Named scopes say in the lowered program which operations belong to no layer.
+
     Args:
       recipe: the run's recipe.
       state: the state before.
@@ -121,18 +123,20 @@ def train_step(
       The state after, and the batch's mean `loss` (without weight decay) and `error` share.
     """
     gradients, batch_stats, metrics = _gradients(recipe, state, images, labels, key)
-    updates, opt_state = recipe.direction().update(gradients, state.opt_state, state.params)
-    descent = jax.tree.map(lambda update: -learning_rate * update, updates)
-    after = dataclasses.replace(
-        state,
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, descent),
-        batch_stats=batch_stats,
-        opt_state=opt_state,
-    )
-    if state.average is not None:
-        average = moving_average(state.average, after.variables(), recipe.average_decay)
-        after = dataclasses.replace(after, average=average)
+    with jax.named_scope("optimizer"):
+        updates, opt_state = recipe.direction().update(gradients, state.opt_state, state.params)
+        step_size = -learning_rate
+        descent = jax.tree.map(lambda update: step_size * update, updates)
+        after = dataclasses.replace(
+            state,
+            step=state.step + 1,
+            params=optax.apply_updates(state.params, descent),
+            batch_stats=batch_stats,
+            opt_state=opt_state,
+        )
+        if state.average is not None:
+            average = moving_average(state.average, after.variables(), recipe.average_decay)
+            after = dataclasses.replace(after, average=average)
     return after, metrics
 
 
@@ -166,7 +170,8 @@ def _part_gradients(
     recipe: Recipe, params: Any, batch_stats: Any, images: Array, labels: Array, key: PRNGKeyArray
 ) -> tuple[Any, Any, dict[str, Array]]:
     augment_key, dropout_key = jax.random.split(key)
-    x = augment(recipe.split_batch(images), recipe.preprocessing, augment_key)
+    with jax.named_scope("augment"):
+        x = augment(recipe.split_batch(images), recipe.preprocessing, augment_key)
 
     def loss_of(params: Any) -> tuple[Array, tuple[Any, Array]]:
         logits, updated = recipe.model.apply(
@@ -176,11 +181,12 @@ def _part_gradients(
             mutable=["batch_stats", "auxiliary"],
             rngs={"dropout": dropout_key},
         )
-        loss = jnp.mean(cross_entropy(logits, labels, recipe.label_smoothing))
-        for head in jax.tree.leaves(updated.get("auxiliary", {})):
-            extra = jnp.mean(cross_entropy(head, labels, recipe.label_smoothing))
-            loss += recipe.model.auxiliary_weight * extra
-        error = jnp.mean(wrong(logits, labels).astype(jnp.float32))
+        with jax.named_scope("loss"):
+            loss = jnp.mean(cross_entropy(logits, labels, recipe.label_smoothing))
+            for head in jax.tree.leaves(updated.get("auxiliary", {})):
+                extra = jnp.mean(cross_entropy(head, labels, recipe.label_smoothing))
+                loss += recipe.model.auxiliary_weight * extra
+            error = jnp.mean(wrong(logits, labels).astype(jnp.float32))
         return loss, (updated.get("batch_stats", {}), error)
 
     (loss, (updated, error)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resnets.data.augmentation import Preprocessing, augment, normalise, random_shift
+from resnets.data.augmentation import (
+    Preprocessing,
+    augment,
+    evaluation_view,
+    normalise,
+    random_shift,
+)
 
 KEY = jax.random.key(0)
 PLAIN = Preprocessing((0.4, 0.6), (0.2, 0.3))
@@ -109,3 +115,34 @@ def test_shifting_moves_all_channels_together_and_keeps_the_dtype():
     moved = random_shift(ones, 2, KEY)
     assert (moved.shape, moved.dtype) == (ones.shape, ones.dtype)
     np.testing.assert_array_equal(moved[..., 0], moved[..., 1])
+
+
+class TestCrop:
+    def test_each_training_image_is_one_square_of_its_original_and_every_square_occurs(self):
+        images = random_bytes()
+        x = np.asarray(normalise(images, PLAIN))
+        corners = [(r, c) for r in range(HEIGHT - 4 + 1) for c in range(WIDTH - 4 + 1)]
+        crops = np.stack([x[:, r : r + 4, c : c + 4] for r, c in corners])
+        hits = (crops == augmented(images, crop=4)).all((2, 3, 4))
+        np.testing.assert_array_equal(hits.sum(0), 1)
+        expected = BATCH / len(corners)
+        assert np.all(np.abs(hits.sum(1) - expected) < 4 * np.sqrt(expected))
+
+    def test_with_a_shift_the_square_is_one_of_the_padded_image(self):
+        images = random_bytes()
+        frame = ((0, 0), (1, 1), (1, 1), (0, 0))
+        padded = np.pad(np.asarray(normalise(images, PLAIN)), frame)
+        corners = [(r, c) for r in range(HEIGHT + 2 - 4 + 1) for c in range(WIDTH + 2 - 4 + 1)]
+        crops = np.stack([padded[:, r : r + 4, c : c + 4] for r, c in corners])
+        hits = (crops == augmented(images, crop=4, shift=1)).all((2, 3, 4))
+        np.testing.assert_array_equal(hits.sum(0), 1)
+        assert hits.any(1).all()
+
+    def test_evaluation_takes_the_centre_and_the_whole_image_without_a_crop(self):
+        images = random_bytes()
+        x = normalise(images, PLAIN)
+        cropped = evaluation_view(images, Preprocessing(PLAIN.mean, PLAIN.std, crop=4))
+        np.testing.assert_array_equal(cropped, x[:, 0:4, 1:5])
+        three = evaluation_view(images, Preprocessing(PLAIN.mean, PLAIN.std, crop=3))
+        np.testing.assert_array_equal(three, x[:, 1:4, 1:4])
+        np.testing.assert_array_equal(evaluation_view(images, PLAIN), x)

@@ -9,8 +9,8 @@ import pytest
 
 from resnets.data.augmentation import normalise
 from resnets.training import epoch as epoch_module
-from resnets.training.epoch import evaluate, run_steps
-from resnets.training.state import DeviceData
+from resnets.training.epoch import evaluate, run_step, run_steps
+from resnets.training.state import DeviceData, Sums
 from resnets.training.step import apply, cross_entropy, initialise, wrong
 
 SHAPE = (8, 8, 1)
@@ -76,6 +76,19 @@ def test_the_loop_ends_at_the_first_non_finite_loss(make_recipe, small_data):
     assert int(sums.count) == 2  # the infinite rate ruins step 2; the loss of step 3 shows it
     assert int(state.step) == 3
     assert np.isfinite(sums.loss)
+
+
+@pytest.mark.parametrize("finite_before", [True, False])
+def test_after_a_non_finite_loss_no_batch_is_counted(make_recipe, small_data, finite_before):
+    recipe = make_recipe(batch_size=8)
+    running = (Sums(jnp.float32(3), jnp.float32(2), jnp.int32(4)), jnp.bool_(finite_before))
+    batch = (small_data.images[:8], small_data.labels[:8])
+    state = initialise(recipe, KEY, SHAPE)
+    state, (sums, finite) = run_step(recipe, state, running, batch, jnp.float32(0.05), KEY)
+    assert int(state.step) == 1
+    assert bool(finite) == finite_before
+    assert int(sums.count) == 4 + finite_before
+    assert (float(sums.loss) > 3) == finite_before
 
 
 def test_rates_are_arguments_and_seeds_too_so_nothing_is_compiled_again(make_recipe, small_data):

@@ -50,6 +50,7 @@ def test_a_run_leaves_the_files_of_the_contract(finished):
 def test_the_result_holds_final_numbers_of_whole_splits(finished):
     result = finished[2]
     assert result["steps"] == 12
+    assert "corrupt_images" not in result  # which only streamed data have
     assert len(result["parameters_sha256"]) == 64
     for split, size in (("train", 128), ("validation", 30), ("test", 50)):
         for prefix in ("", "average_"):

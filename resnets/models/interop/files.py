@@ -133,7 +133,7 @@ def load(
             if values[path].shape != leaf.shape:
                 wrong.append(f"{place.name} {values[path].shape}, the network has {leaf.shape}")
     if wrong:
-        hint = "" if new_head else "; a new head leaves the classifier out"
+        hint = "" if new_head else "; config.init_new_head=true leaves the classifier out"
         raise ValueError(f"{file}: shapes differ (in our layout): {_some(tuple(wrong))}{hint}")
     loaded = len(values) - len(missing) - len(kept)
     unused = tuple(sorted(arrays.keys() - used))

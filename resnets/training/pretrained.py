@@ -1,0 +1,67 @@
+"""Start a run from the weights of a file."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resnets.errors import UserError
+from resnets.models import interop
+from resnets.training.state import TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+    """Where a run's first values come from.
+
+    Attributes:
+      file: a safetensors file in any naming of `resnets.models.interop`.
+      new_head: leave the layers that make the logits at their initial values.
+    """
+
+    file: Path
+    new_head: bool
+
+    def check(self, model: nn.Module, shapes: TrainState) -> None:
+        """Read the file once against the shapes of a state.
+
+        Raises:
+          UserError: it cannot be read or does not fit the network; names what does not.
+        """
+        nothing = np.float32(0)
+        self._load(model, jax.tree.map(lambda s: np.broadcast_to(nothing, s.shape), shapes))
+
+    def apply(self, model: nn.Module, state: TrainState) -> tuple[TrainState, interop.Loaded]:
+        """Put the file's values into a state that no step has changed yet, and report.
+
+        Raises:
+          UserError: as `check`.
+        """
+        values, report = self._load(model, state)
+        placed = jax.tree.map(
+            lambda new, old: jax.device_put(jnp.asarray(new), old.sharding),
+            values,
+            state.variables(),
+        )
+        state = dataclasses.replace(state, **placed)
+        if state.average is not None:
+            average = jax.tree.map(jnp.copy, state.variables())
+            state = dataclasses.replace(state, average=average)
+        return state, report
+
+    def _load(self, model: nn.Module, state: TrainState) -> tuple[dict[str, Any], interop.Loaded]:
+        try:
+            return interop.load(self.file, model, state.variables(), self.new_head)
+        except ValueError as error:
+            raise UserError(f"config.init_from: {error}") from None
+
+    def record(self, report: interop.Loaded) -> dict[str, Any]:
+        """What the run directory keeps of it: the file's hash and the whole report."""
+        with self.file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"sha256": digest, **dataclasses.asdict(report)}
