@@ -18,6 +18,7 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh train --config=configs/cifar.py:depth=56,shortcut=none --workdir=DIR
                                    one run; --config.FIELD=VALUE sets any field
   ./launch.sh models [NAME ...]    the networks: paper, parameters, multiply-adds, depth
+  ./launch.sh analyze NAME        what a network costs, layer by layer: FLOPs and bytes
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh report DIR           write a study's report again from its files

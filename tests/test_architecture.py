@@ -13,10 +13,11 @@ PACKAGE = Path(resnets.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 CHECKOUT = PACKAGE.parent
 
-EVERYBODY_MAY_IMPORT = {"errors", "arguments"}
+EVERYBODY_MAY_IMPORT = {"errors", "arguments", "columns"}
 MAY_IMPORT = {
     "errors": set(),
     "arguments": set(),
+    "columns": set(),
     "models": set(),
     "data": set(),
     "reports": set(),

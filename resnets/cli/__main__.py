@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from resnets.errors import RunError, UserError, suggest
 
-VERBS = ("study", "train", "models", "export", "report", "tensorboard", "test")
-PLANNED = ("analyze", "validate", "bench", "status")
+VERBS = ("study", "train", "models", "analyze", "export", "report", "tensorboard", "test")
+PLANNED = ("validate", "bench", "status")
 INTERRUPTED = 130
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from resnets.cli import backend
 from resnets.cli.parser import Parser
+from resnets.columns import aligned
 from resnets.errors import UserError
 
 _DESCRIPTION = """\
@@ -17,6 +18,7 @@ examples:
   launch.sh models resnet50 cifar_resnet110"""
 
 _HEADINGS = ("name", "paper", "image", "parameters", "GMACs", "depth", "heaviest layer", "share, %")
+_NUMERIC = (3, 4, 5)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,19 +35,14 @@ def main(argv: Sequence[str]) -> int:
         rows = [_row(name) for name in args.names or models.names()]
     except ValueError as error:
         raise UserError(str(error)) from None
-    widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
-    for row in (_HEADINGS, *rows):
-        cells = zip(
-            row, widths, (str.ljust,) * 3 + (str.rjust,) * 3 + (str.ljust,) * 2, strict=True
-        )
-        print("  ".join(align(text, width) for text, width, align in cells).rstrip())
+    print(aligned((_HEADINGS, *rows), _NUMERIC))
     return 0
 
 
 def _row(name: str) -> tuple[str, ...]:
     from resnets import models
+    from resnets.analysis.summary import summarise
     from resnets.models.resnet import ResNet
-    from resnets.models.summary import summarise
 
     family, model = models.family(name), models.create(name)
     if isinstance(model, ResNet):  # the same table, but a thousand layers are traced as ten

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from resnets.columns import aligned
 from resnets.reports.results import Study
 from resnets.reports.tables import Table, final_errors, paired_differences, unfinished
 from resnets.reports.verdict import continue_command, verdict
@@ -23,15 +24,7 @@ def _filled(text: str, indent: str = "") -> str:
 
 def _aligned(table: Table) -> str:
     rows = [tuple(map(printable, row)) for row in (table.headings, *table.rows)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        parts = [
-            text.rjust(width) if index in table.numeric else text.ljust(width)
-            for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(parts).rstrip())
-    return "\n".join(lines)
+    return aligned(rows, table.numeric)
 
 
 def _listed(table: Table) -> str:

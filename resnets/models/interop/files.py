@@ -13,7 +13,7 @@ from flax import traverse_util
 
 from resnets.models import stacking
 from resnets.models.interop.keras import renumber
-from resnets.models.interop.libraries import NAMINGS, places
+from resnets.models.interop.libraries import NAMINGS, checked, places
 from resnets.models.interop.naming import Naming, flatten
 from resnets.models.interop.naming import Path as ArrayPath
 
@@ -146,20 +146,20 @@ def _recognise(
     file: str | Path, model: nn.Module, variables: Mapping[str, Any], arrays: dict[str, np.ndarray]
 ) -> tuple[str, Naming, dict[str, np.ndarray]]:
     """The naming in which the file has most of the network's arrays."""
-    best: tuple[int, str, dict[str, np.ndarray]] = (0, "", {})
+    best = 0
     for name, make in NAMINGS.items():
         candidate = renumber(arrays) if name == "keras" else arrays
         table = make(model, variables)
         names = {place.name for place in table.places.values()} if table else set()
-        best = max(best, (len(names & candidate.keys()), name, candidate), key=lambda b: b[0])
-    count, naming, found = best
-    if not count:
+        if table and len(names & candidate.keys()) > best:
+            best, naming, fitting, found = len(names & candidate.keys()), name, table, candidate
+    if not best:
         raise ValueError(
             f"{file} holds no array of this network in the naming of {', '.join(NAMINGS)}; "
             f"it holds {_some(tuple(sorted(arrays))) or 'nothing'}"
         )
     try:
-        return naming, places(model, variables, naming), found
+        return naming, checked(fitting, naming), found
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
 

@@ -38,6 +38,15 @@ def places(model: nn.Module, variables: Mapping[str, Any], naming: str) -> Namin
     found = NAMINGS[naming](model, variables)
     if found is None:
         raise ValueError(f"{naming} has no network of this form ({type(model).__name__})")
+    return checked(found, naming)
+
+
+def checked(found: Naming, naming: str) -> Naming:
+    """Refuse a library's network that has other fields than this one.
+
+    Raises:
+      ValueError: naming the fields, theirs and ours.
+    """
     if found.required:
         fields = ", ".join(f"{name}={theirs!r}" for name, theirs, _ in found.required)
         ours = ", ".join(f"{name}={value!r}" for name, _, value in found.required)

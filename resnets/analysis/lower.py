@@ -1,0 +1,178 @@
+"""From a network to its lowered program, of abstract shapes only: nothing is allocated or run."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from resnets.analysis import program
+from resnets.analysis.flatten import flatten
+from resnets.analysis.ops import Graph
+from resnets.analysis.scopes import Scopes
+from resnets.analysis.symbols import AnalysisError, Argument
+from resnets.training.step import Recipe, initialise, train_step
+
+PLATFORMS = ("tpu", "cuda", "cpu")
+PHASES = ("inference", "train")
+
+_COLLECTIONS = {"params": "weight", "batch_stats": "statistic"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lowered:
+    """A network's program.
+
+    Attributes:
+      graph: its operations in order.
+      modules: class names by path of module; those of a loop's blocks under `blocks`.
+      parameters: trainable parameters by path of module.
+      platform: whose program it is.
+      lowered: JAX's own object, to compile.
+    """
+
+    graph: Graph
+    modules: dict[tuple[str, ...], str]
+    parameters: dict[tuple[str, ...], int]
+    platform: str
+    lowered: Any
+
+
+def inference(
+    model: nn.Module,
+    image_shape: tuple[int, int, int],
+    batch_size: int = 1,
+    platform: str = "tpu",
+) -> Lowered:
+    """Lower the evaluation-mode forward pass.
+
+    Args:
+      model: a Linen module from `[batch, height, width, channels]` to anything; called with
+        `train=False` where it takes `train`.
+      image_shape: `(height, width, channels)`.
+      batch_size: images at once.
+      platform: a name in `PLATFORMS`; on `cpu` some convolutions become matrix products.
+
+    Raises:
+      AnalysisError: the network cannot be traced with these images; gives its own reason.
+    """
+    takes_mode = "train" in inspect.signature(model.__call__).parameters
+    mode: dict[str, Any] = {"train": False} if takes_mode else {}
+    images = jax.ShapeDtypeStruct((batch_size, *image_shape), jnp.float32)
+    modules: dict[tuple[str, ...], str] = {}
+
+    def forward(variables: Any, images: jax.Array) -> Any:
+        with nn.intercept_methods(partial(_note_module, modules)):
+            return model.apply(variables, images, **mode)
+
+    variables = _guarded(lambda: jax.eval_shape(partial(model.init, **mode), _key(), images))
+    return _lower(forward, (variables, images), model, modules, platform, training=False)
+
+
+def training_step(
+    recipe: Recipe, image_shape: tuple[int, int, int], platform: str = "tpu"
+) -> Lowered:
+    """Lower the trainer's own step: augmentation, forward, backward, optimiser.
+
+    Args:
+      recipe: the run's recipe; its network must not be replicated over more than one device.
+      image_shape: `(height, width, channels)` of the bytes that the step is given.
+      platform: a name in `PLATFORMS`.
+
+    Raises:
+      AnalysisError: the step cannot be traced with these images; gives its own reason.
+    """
+    modules: dict[tuple[str, ...], str] = {}
+
+    def step(state: Any, images: Any, labels: Any, rate: Any, key: Any) -> Any:
+        with nn.intercept_methods(partial(_note_module, modules)):
+            return train_step(recipe, state, images, labels, rate, key)
+
+    arguments = (
+        _guarded(
+            lambda: jax.eval_shape(partial(initialise, recipe, image_shape=image_shape), _key())
+        ),
+        jax.ShapeDtypeStruct((recipe.batch_size, *image_shape), jnp.uint8),
+        jax.ShapeDtypeStruct((recipe.batch_size,), jnp.int32),
+        jax.ShapeDtypeStruct((), jnp.float32),
+        _key(),
+    )
+    return _lower(step, arguments, recipe.model, modules, platform, training=True)
+
+
+def _key() -> Any:
+    return jax.eval_shape(lambda: jax.random.key(0))
+
+
+def _note_module(
+    modules: dict[tuple[str, ...], str],
+    call: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    context: Any,
+) -> Any:
+    modules.setdefault(context.module.path, type(context.module).__name__)
+    return call(*args, **kwargs)
+
+
+def _guarded(trace: Callable[[], Any]) -> Any:
+    """Turn what a network says of its inputs into our error."""
+    try:
+        return trace()
+    except (ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise AnalysisError(reason) from None
+
+
+def _lower(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    model: nn.Module,
+    modules: dict[tuple[str, ...], str],
+    platform: str,
+    training: bool,
+) -> Lowered:
+    if platform not in PLATFORMS:
+        raise AnalysisError(f"platform={platform!r} is not one of {', '.join(PLATFORMS)}")
+    function.__name__ = "step" if training else "forward"
+    jitted = jax.jit(function, keep_unused=True)
+    lowered = _guarded(lambda: jitted.trace(*arguments).lower(lowering_platforms=(platform,)))
+    scopes = Scopes(type(model).__name__, modules, training)
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(arguments)[0]]
+    roles = [_argument(path, training) for path in paths]
+    graph = flatten(program.read(lowered.compiler_ir("stablehlo")), roles, scopes, training)
+    parameters: dict[tuple[str, ...], int] = {}
+    for number in graph.inputs:
+        tensor = graph.tensors[number]
+        if tensor.role == "weight":
+            parameters[tensor.owner] = parameters.get(tensor.owner, 0) + tensor.type.elements
+    return Lowered(graph, modules, parameters, platform, lowered)
+
+
+def _argument(path: tuple[Any, ...], training: bool) -> Argument:
+    """What an argument is, by its place in the arguments' tree."""
+    names = [
+        str(getattr(part, "key", getattr(part, "name", getattr(part, "idx", "")))) for part in path
+    ]
+    if not training:
+        return (
+            Argument(_COLLECTIONS.get(names[1], "statistic"), tuple(names[2:-1]))
+            if names[0] == "0"
+            else Argument("input", ())
+        )
+    if names[0] != "0":
+        return Argument("input", ())
+    if names[1] in _COLLECTIONS:
+        return Argument(_COLLECTIONS[names[1]], tuple(names[2:-1]))
+    return Argument("state", _owner_in_state(names))
+
+
+def _owner_in_state(names: list[str]) -> tuple[str, ...]:
+    """The module that a momentum or an average belongs to: what follows the state's own fields."""
+    fields = ("trace", "mu", "nu", "params", "batch_stats")
+    places = [index for index, name in enumerate(names) if name in fields]
+    return tuple(names[places[-1] + 1 : -1]) if places else ()

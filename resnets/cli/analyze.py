@@ -1,0 +1,165 @@
+"""`launch.sh analyze`: what a network costs, layer by layer, from its lowered program."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from resnets.cli import backend
+from resnets.cli.parser import Parser
+from resnets.errors import UserError
+
+if TYPE_CHECKING:
+    from resnets.analysis import Account
+    from resnets.analysis.compiled import Compiled
+    from resnets.analysis.lower import Lowered
+    from resnets.cli.subject import Subject
+
+_DESCRIPTION = """\
+Count what a network costs, layer by layer: parameters, multiply-adds, FLOPs, and the bytes of
+weights, inputs and outputs, read from the program that JAX lowers. Nothing is allocated or run."""
+
+_EPILOG = """\
+examples:
+  launch.sh analyze resnet50
+  launch.sh analyze resnet50:strided=1x1 --depth=1
+  launch.sh analyze resnet50 --phase=train --batch_size=32 --dtype=bfloat16 --depth=2
+  launch.sh analyze --config=configs/cifar.py:depth=110 --phase=train
+  launch.sh analyze cifar_resnet20 --compiled --batch_size=32 --depth=1
+  launch.sh analyze --compare=vgg16,googlenet,resnet50,densenet121
+  launch.sh analyze resnet50 --format=json > resnet50.json
+
+NAME may carry fields of its family: NAME:field=value,... A layer's FLOPs are twice its
+multiply-adds, padded taps counted as in the papers, and one for each other operation on an element.
+exit status: 0 done, 1 failed, 2 bad arguments."""
+
+PHASES = ("inference", "train")
+FORMATS = ("table", "csv", "json")
+PLATFORMS = ("tpu", "cuda", "cpu")
+DTYPES = ("float32", "bfloat16")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} must be at least 1")
+    return number
+
+
+def _parser() -> Parser:
+    parser = Parser("analyze", _DESCRIPTION, _EPILOG)
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="a network of `launch.sh models`")
+    add("--config", default="", help="FILE.py or FILE.py:key=value,... in place of NAME")
+    add("--compare", default="", metavar="A,B,...", help="several networks side by side")
+    add("--phase", choices=PHASES, default="inference", help="default: inference")
+    add("--batch_size", type=_positive, default=1, help="images at once (default: 1)")
+    add("--image_size", default="", help="224, 224x192 or 224x192x3 (default: the paper's)")
+    add("--classes", type=_positive, help="size of the last layer (default: the paper's)")
+    add("--dtype", choices=DTYPES, default="", help="compute dtype (default: the network's)")
+    add("--platform", choices=PLATFORMS, default="", help="whose program (default: tpu)")
+    add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
+    add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
+    add("--format", choices=FORMATS, default="table", help="default: table")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the verb; return the exit status."""
+    parser = _parser()
+    args, overrides = parser.parse_with_overrides(argv)
+    chosen = [option for option in (args.name, args.config, args.compare) if option]
+    if len(chosen) != 1:
+        parser.error("give one of NAME, --config=FILE or --compare=A,B,...")
+    if overrides and not args.config:
+        parser.error(f"{overrides[0]} needs --config; a NAME takes NAME:field=value")
+    if args.compiled and args.compare:
+        parser.error("--compiled shows one network; --compare several")
+    if args.depth < 0:
+        parser.error(f"--depth={args.depth} must be at least 0")
+    backend.configure()
+    from resnets.cli import subject
+
+    if args.compare:
+        names = _split_names(args.compare)
+        return _compare(
+            [subject.named(name, args.classes, args.image_size, args.dtype) for name in names], args
+        )
+    if args.config:
+        given = subject.configured(
+            args.config, overrides, args.classes, args.image_size, args.dtype
+        )
+    else:
+        given = subject.named(args.name, args.classes, args.image_size, args.dtype)
+    return _show(given, args)
+
+
+def _split_names(text: str) -> list[str]:
+    """Split at commas that begin another name, not another field of the same one."""
+    names: list[str] = []
+    for part in text.split(","):
+        if names and "=" in part and ":" not in part:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return names
+
+
+def _lower(given: "Subject", args: argparse.Namespace) -> "Lowered":
+    import jax
+
+    from resnets import analysis
+    from resnets.analysis import lower
+
+    here = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+    platform = args.platform or (here if args.compiled else "tpu")
+    try:
+        if args.phase == "train":
+            return lower.training_step(given.recipe(args.batch_size), given.image_shape, platform)
+        return lower.inference(given.model, given.image_shape, args.batch_size, platform)
+    except analysis.AnalysisError as error:
+        raise UserError(f"{given.name}: {error}") from None
+
+
+def _account(given: "Subject", lowered: "Lowered", args: argparse.Namespace) -> "Account":
+    from resnets.analysis.account import account
+
+    return account(lowered, args.phase, args.batch_size, given.image_shape)
+
+
+def _compile(lowered: "Lowered", args: argparse.Namespace) -> "Compiled | None":
+    from resnets.analysis import AnalysisError
+    from resnets.analysis.compiled import compile_program
+
+    try:
+        return compile_program(lowered) if args.compiled else None
+    except AnalysisError as error:
+        raise UserError(f"--compiled: {error}") from None
+
+
+def _show(given: "Subject", args: argparse.Namespace) -> int:
+    from resnets.analysis import render, render_compiled
+
+    lowered = _lower(given, args)
+    account, compiled = _account(given, lowered, args), _compile(lowered, args)
+    if args.format == "table":
+        print(render.as_table(account, given.name, given.dtype, args.depth))
+        if compiled:
+            print("\n" + render_compiled.as_table(compiled, args.depth))
+        return 0
+    content = render.as_dict(account, given.name, given.dtype, args.depth)
+    if compiled:
+        content["compiled"] = render_compiled.as_dict(compiled, args.depth)
+    print(render.as_json(content) if args.format == "json" else render.as_csv([content]))
+    return 0
+
+
+def _compare(several: "list[Subject]", args: argparse.Namespace) -> int:
+    from resnets.analysis import render
+
+    accounts = [(given, _account(given, _lower(given, args), args)) for given in several]
+    if args.format == "table":
+        print(render.comparison([(given.name, account) for given, account in accounts]))
+        return 0
+    contents = [render.as_dict(a, given.name, given.dtype, args.depth) for given, a in accounts]
+    print(render.as_json(contents) if args.format == "json" else render.as_csv(contents))
+    return 0

@@ -1,0 +1,119 @@
+"""What is analysed: networks by name or from a config file, with batch, images and dtype."""
+
+import ast
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from resnets.arguments import split_call
+from resnets.errors import UserError
+
+if TYPE_CHECKING:
+    from flax.linen import Module
+
+    from resnets.training.step import Recipe
+
+Shape = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A network to analyse.
+
+    Attributes:
+      name: as the user wrote it.
+      model: the network.
+      image_shape: `(height, width, channels)`.
+      dtype: that it computes in.
+      config: fields of the recipe for a training step; empty for the defaults.
+    """
+
+    name: str
+    model: "Module"
+    image_shape: Shape
+    dtype: str
+    config: dict[str, Any]
+
+    def recipe(self, batch_size: int) -> "Recipe":
+        """The trainer's recipe on one device; SGD 0.9 with weight decay unless a config says."""
+        from resnets.data.augmentation import Preprocessing
+        from resnets.training.setup import device_mesh
+        from resnets.training.step import Recipe
+
+        channels = (0.5,) * self.image_shape[2]
+        fields = ("optimizer", "weight_decay", "clip_norm", "label_smoothing", "average_decay")
+        chosen = {field: self.config[field] for field in fields if field in self.config}
+        recipe: dict[str, Any] = {"weight_decay": 1e-4} | chosen
+        return Recipe(
+            self.model, Preprocessing(channels, channels), device_mesh(), batch_size, **recipe
+        )
+
+
+def named(spec: str, classes: int | None, size: str, dtype: str) -> Subject:
+    """Make the network that `NAME:field=value,...` names.
+
+    Raises:
+      UserError: unknown name, field, size or dtype; names the valid ones.
+    """
+    name, values = split_call(spec)
+    return _create(
+        spec, name, {k: _literal(v) for k, v in values.items()}, classes, size, dtype, {}
+    )
+
+
+def configured(
+    file: str, overrides: list[str], classes: int | None, size: str, dtype: str
+) -> Subject:
+    """Make the network of a config file, on the images of its data set.
+
+    Raises:
+      UserError: as the trainer says it of the config; unknown size or dtype.
+    """
+    from resnets import data
+    from resnets.training.config_file import load_config
+
+    config = load_config(file, overrides).to_dict()
+    fields = dict(config["model"])
+    name = fields.pop("name")
+    shape, own_classes = data.describe(config["data"])
+    size = size or "x".join(map(str, shape))
+    return _create(f"{file} ({name})", name, fields, classes or own_classes, size, dtype, config)
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.capitalize() if text in ("true", "false") else text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _create(
+    shown: str,
+    name: str,
+    fields: dict[str, Any],
+    classes: int | None,
+    size: str,
+    dtype: str,
+    config: dict[str, Any],
+) -> Subject:
+    from resnets import models
+
+    if dtype:
+        fields["dtype"] = dtype
+    try:
+        shape = models.family(name).image_shape
+        model = models.create(name, classes, **fields)
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from None
+    return Subject(shown, model, _shape(size, shape), fields.get("dtype", "float32"), config)
+
+
+def _shape(size: str, default: Shape) -> Shape:
+    """Read `224`, `224x192` or `224x192x3`; what is left out is as in the paper."""
+    if not size:
+        return default
+    parts = size.split("x")
+    if len(parts) > 3 or not all(part.isdigit() and int(part) for part in parts):
+        raise UserError(f"--image_size={size} must read 224, 224x192 or 224x192x3")
+    numbers = [int(part) for part in parts]
+    height, width = numbers[0], numbers[min(1, len(numbers) - 1)]
+    return height, width, numbers[2] if len(numbers) == 3 else default[2]
