@@ -63,14 +63,14 @@ def inference(
     takes_mode = "train" in inspect.signature(model.__call__).parameters
     mode: dict[str, Any] = {"train": False} if takes_mode else {}
     images = jax.ShapeDtypeStruct((batch_size, *image_shape), jnp.float32)
-    modules: dict[tuple[str, ...], str] = {}
+    trace = _Trace()
 
     def forward(variables: Any, images: jax.Array) -> Any:
-        with nn.intercept_methods(partial(_note_module, modules)):
-            return model.apply(variables, images, **mode)
+        return model.apply(variables, images, **mode)
 
-    variables = _guarded(lambda: jax.eval_shape(partial(model.init, **mode), _key(), images))
-    return _lower(forward, (variables, images), model, modules, platform, training=False)
+    with trace:
+        variables = jax.eval_shape(partial(model.init, **mode), _key(), images)
+    return _lower(forward, (variables, images), model, trace, platform, training=False)
 
 
 def training_step(
@@ -86,53 +86,60 @@ def training_step(
     Raises:
       AnalysisError: the step cannot be traced with these images; gives its own reason.
     """
-    modules: dict[tuple[str, ...], str] = {}
+    trace = _Trace()
 
     def step(state: Any, images: Any, labels: Any, rate: Any, key: Any) -> Any:
-        with nn.intercept_methods(partial(_note_module, modules)):
-            return train_step(recipe, state, images, labels, rate, key)
+        return train_step(recipe, state, images, labels, rate, key)
 
+    with trace:
+        state = jax.eval_shape(partial(initialise, recipe, image_shape=image_shape), _key())
     arguments = (
-        _guarded(
-            lambda: jax.eval_shape(partial(initialise, recipe, image_shape=image_shape), _key())
-        ),
+        state,
         jax.ShapeDtypeStruct((recipe.batch_size, *image_shape), jnp.uint8),
         jax.ShapeDtypeStruct((recipe.batch_size,), jnp.int32),
         jax.ShapeDtypeStruct((), jnp.float32),
         _key(),
     )
-    return _lower(step, arguments, recipe.model, modules, platform, training=True)
+    return _lower(step, arguments, recipe.model, trace, platform, training=True)
 
 
 def _key() -> Any:
     return jax.eval_shape(lambda: jax.random.key(0))
 
 
-def _note_module(
-    modules: dict[tuple[str, ...], str],
-    call: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
-    context: Any,
-) -> Any:
-    modules.setdefault(context.module.path, type(context.module).__name__)
-    return call(*args, **kwargs)
+class _Trace:
+    """Notes the modules that a trace goes through, and where one failed; a context manager."""
 
+    def __init__(self) -> None:
+        self.modules: dict[tuple[str, ...], str] = {}
+        self._inside: list[tuple[str, ...]] = []
 
-def _guarded(trace: Callable[[], Any]) -> Any:
-    """Turn what a network says of its inputs into our error."""
-    try:
-        return trace()
-    except (ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise AnalysisError(reason) from None
+    def __enter__(self) -> None:
+        self._inside.clear()
+        self._interceptor = nn.intercept_methods(self._note)
+        self._interceptor.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._interceptor.__exit__(None, None, None)
+        if isinstance(error, ValueError | TypeError):
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            place = "/".join(self._inside[-1]) if self._inside else ""
+            raise AnalysisError(f"{place}: {reason}" if place else reason) from None
+
+    def _note(self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        path = context.module.path
+        self.modules.setdefault(path, type(context.module).__name__)
+        self._inside.append(path)
+        result = call(*args, **kwargs)
+        self._inside.pop()
+        return result
 
 
 def _lower(
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     model: nn.Module,
-    modules: dict[tuple[str, ...], str],
+    trace: _Trace,
     platform: str,
     training: bool,
 ) -> Lowered:
@@ -140,8 +147,9 @@ def _lower(
         raise AnalysisError(f"platform={platform!r} is not one of {', '.join(PLATFORMS)}")
     function.__name__ = "step" if training else "forward"
     jitted = jax.jit(function, keep_unused=True)
-    lowered = _guarded(lambda: jitted.trace(*arguments).lower(lowering_platforms=(platform,)))
-    scopes = Scopes(type(model).__name__, modules, training)
+    with trace:
+        lowered = jitted.trace(*arguments).lower(lowering_platforms=(platform,))
+    scopes = Scopes(type(model).__name__, trace.modules, training)
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(arguments)[0]]
     roles = [_argument(path, training) for path in paths]
     graph = flatten(program.read(lowered.compiler_ir("stablehlo")), roles, scopes, training)
@@ -150,7 +158,7 @@ def _lower(
         tensor = graph.tensors[number]
         if tensor.role == "weight":
             parameters[tensor.owner] = parameters.get(tensor.owner, 0) + tensor.type.elements
-    return Lowered(graph, modules, parameters, platform, lowered)
+    return Lowered(graph, trace.modules, parameters, platform, lowered)
 
 
 def _argument(path: tuple[Any, ...], training: bool) -> Argument:

@@ -256,7 +256,19 @@ def test_a_branch_on_data_is_said():
     assert any("a branch depends on data" in warning for warning in account.warnings)
 
 
-def test_a_module_that_cannot_be_traced_gives_its_own_reason():
+class Outer(nn.Module):
+    """Something unruly inside."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        return Unruly("broken", name="inner")(x)
+
+
+def test_a_module_that_cannot_be_traced_gives_its_own_reason_and_its_place():
+    with pytest.raises(analysis.AnalysisError, match=r"^inner: add got incompatible shapes"):
+        analysis.cost(Outer(), (2, 2, 1))
+    with pytest.raises(analysis.AnalysisError, match=r"^inner: add got incompatible shapes"):
+        analysis.training_cost(recipe(Outer(), channels=1), (2, 2, 1))
     with pytest.raises(analysis.AnalysisError, match="add got incompatible shapes"):
         analysis.cost(Unruly("broken"), (2, 2, 1))
     with pytest.raises(analysis.AnalysisError, match="16x16 are too small for pool5"):
