@@ -195,16 +195,25 @@ def average_pool(
     count_padding: bool = True,
     name: str = "average_pool",
 ) -> FeatureMaps:
-    """Mean over square windows, zeros of the padding counted or not; `name` is for tables."""
+    """Mean over square windows, summed in float32; zeros of the padding counted or not.
+
+    Args:
+      x: images, `[batch, height, width, channels]`.
+      window: height and width of the window.
+      strides: step of the window.
+      padding: on each side.
+      count_padding: divide by the window's size everywhere, by what it covers otherwise.
+      name: of its row in tables of layers.
+    """
     pad = ((padding, padding), (padding, padding))
 
     def pool(values: Array) -> Array:
         return nn.pool(values, 0.0, jax.lax.add, (window, window), (strides, strides), pad)
 
     with jax.named_scope(name):
-        if count_padding or not padding:
-            return pool(x) / window**2
-        return pool(x) / pool(jnp.ones_like(x[:1]))
+        wide = x.astype(jnp.float32)
+        covered = pool(jnp.ones_like(wide[:1])) if padding and not count_padding else window**2
+        return (pool(wide) / covered).astype(x.dtype)
 
 
 @jax.named_scope("adaptive_average_pool")

@@ -70,8 +70,8 @@ def test_blocks_of_a_loop_keep_their_identity_from_forward_to_backward():
         if op.kind == "convolution":
             passes[op.phase].setdefault(op.layer, set()).update(op.operands)
     assert len(passes["forward"]) == 25
-    for layer, read in passes["forward"].items():
-        activations = {n for n in read if graph.tensors[n].role == "intermediate"}
+    for layer, operands in passes["forward"].items():
+        activations = {n for n in operands if graph.tensors[n].role == "intermediate"}
         assert len(activations) == 1
         assert activations <= passes["backward"][layer]
 
