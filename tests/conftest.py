@@ -34,7 +34,7 @@ def one_device(monkeypatch):
     from resnets.training import setup
 
     mesh = setup.device_mesh(jax.devices()[:1])
-    monkeypatch.setattr(setup, "device_mesh", lambda: mesh)
+    monkeypatch.setattr(setup, "device_mesh", lambda devices=None: mesh)
 
 
 @pytest.fixture(scope="session", autouse=True)

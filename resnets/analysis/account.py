@@ -21,6 +21,7 @@ class Account:
       phase: `inference` or `train`.
       batch_size: images at once.
       image_shape: `(height, width, channels)`.
+      platform: whose program was read.
       layers: rows in the order of execution.
       total: of all rows.
       parameters: trainable parameters that the program uses.
@@ -33,6 +34,7 @@ class Account:
     phase: str
     batch_size: int
     image_shape: tuple[int, int, int]
+    platform: str
     layers: tuple[Layer, ...]
     total: Cost
     parameters: int
@@ -107,6 +109,7 @@ def account(
         phase,
         batch_size,
         image_shape,
+        lowered.platform,
         layers,
         total([layer.cost for layer in layers]),
         sum(layer.parameters for layer in layers),

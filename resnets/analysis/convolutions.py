@@ -37,20 +37,40 @@ def valid_taps(
     return int(inside.sum())
 
 
-def convolution_macs(operands: tuple[Type, ...], result: Type, window: Window) -> tuple[int, int]:
+def _window_positions(
+    operands: tuple[Type, ...], result: Type, window: Window, backward: bool
+) -> int:
+    """Positions at which every tap counts: those of the output, or of a gradient's operand.
+
+    An input gradient meets each position of the output's gradient with every tap, as the layer did;
+    its own outputs may be more (a layer without padding) or fewer. Gradients of kernels, whose
+    features are the input's first dimension in JAX, and of transposed layers, which have a stride,
+    are counted by their outputs.
+    """
+    outputs = math.prod(result.shape[axis] for axis in window.output_dims[1:-1])
+    outputs //= math.prod(window.input_dilation)
+    inputs = math.prod(operands[0].shape[axis] for axis in window.input_dims[1:-1])
+    kernel_gradient = window.input_dims[-1] == 0
+    if not backward or kernel_gradient or set(window.strides) != {1}:
+        return outputs
+    return inputs if set(window.input_dilation) != {1} else min(inputs, outputs)
+
+
+def convolution_macs(
+    operands: tuple[Type, ...], result: Type, window: Window, backward: bool = False
+) -> tuple[int, int]:
     """Multiply-adds of a convolution: with padded taps, and valid ones only.
 
-    The first is the papers' count: every output sees every tap. Zeros between the positions of a
-    dilated input are left out of it, too: the input gradient of a strided layer, which has them,
-    costs what the layer costs.
+    The first is the papers' count: every output sees every tap. Of a gradient (`backward`) it is
+    the count of the layer itself: neither zeros between the positions of a dilated operand nor
+    those around it count.
     """
     image, kernel = operands[:2]
     batch, *spatial, features = window.output_dims
     input_features, *kernel_spatial, _ = window.kernel_dims
     per_tap = result.shape[batch] * result.shape[features] * kernel.shape[input_features]
-    outputs = math.prod(result.shape[axis] for axis in spatial)
     taps = math.prod(kernel.shape[axis] for axis in kernel_spatial)
-    padded = per_tap * outputs * taps // math.prod(window.input_dilation)
+    padded = per_tap * taps * _window_positions(operands, result, window, backward)
     valid = per_tap
     for axis in range(len(spatial)):
         valid *= valid_taps(

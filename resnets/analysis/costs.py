@@ -88,7 +88,9 @@ def _elements(op: Op) -> int:
 
 
 def _convolution(op: Op) -> Work:
-    macs, valid = convolution_macs(op.operand_types, op.result_types[0], op.attributes["window"])
+    backward = op.phase == "backward" and not op.recomputed
+    window = op.attributes["window"]
+    macs, valid = convolution_macs(op.operand_types, op.result_types[0], window, backward)
     return Work(macs, valid)
 
 

@@ -2,20 +2,19 @@
 
 from collections.abc import Sequence
 
+from resnets.analysis.emit import STORED, Emitter
 from resnets.analysis.kinds import ELEMENTWISE, FREE, FREE_TARGETS, GENERATED
-from resnets.analysis.ops import Graph, Op, Tensor, live
+from resnets.analysis.ops import Graph, live, own_optimizer
 from resnets.analysis.program import Block, Instruction, Program, Type
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import (
-    COMPARED,
-    FOLDED,
-    LOOP,
     AnalysisError,
     Argument,
     Stack,
     Value,
     element_layer,
     elements,
+    fold,
     ids,
 )
 
@@ -49,47 +48,28 @@ def flatten(
     outputs = [tensor for value in main.returns for tensor in ids(environment[value])]
     ops = live(flattener.ops, set(outputs))
     if training:
-        _own_optimizer(ops, flattener.tensors)
+        own_optimizer(ops, flattener.tensors)
     return Graph(ops, flattener.tensors, tuple(inputs), tuple(outputs), tuple(flattener.warnings))
 
 
-def _own_optimizer(ops: list[Op], tensors: list[Tensor]) -> None:
-    """Give what the optimiser does to the layers whose weights it changes."""
-    for op in ops:
-        owned = op.layer
-        if op.phase == "optimizer":
-            owned = next((tensors[o].owner for o in op.operands if tensors[o].owner), ())
-            op.layer = owned or op.layer
-        for result in op.results:
-            tensors[result].owner = owned
-
-
-class _Flattener:
-    """Interprets instructions; `ops` grows in the order of execution."""
+class _Flattener(Emitter):
+    """Interprets instructions."""
 
     def __init__(self, program: Program, scopes: Scopes, training: bool) -> None:
-        self.functions, self.scopes, self.training = program.functions, scopes, training
-        self.ops: list[Op] = []
-        self.tensors: list[Tensor] = []
+        super().__init__(scopes)
+        self.functions, self.training = program.functions, training
         self.warnings: list[str] = []
-        self._known: dict[int, int] = {}
         self._rounds: list[int | None] = []  # the element that each loop around works on
         self._stored: dict[tuple[int, str], int] = {}
 
     def argument(self, kind: Type, argument: Argument) -> Value:
-        if LOOP not in argument.owner or not kind.shape:
-            return self._tensor(kind, argument.role, argument.owner)
+        if argument.stacked is None:
+            return self.tensor(kind, argument.role, argument.owner)
         element = Type(kind.shape[1:], kind.dtype)
-        return Stack(
-            tuple(
-                self._tensor(element, argument.role, element_layer(argument.owner, 0, index))
-                for index in range(kind.shape[0])
-            )
+        owners = (
+            element_layer(argument.owner, argument.stacked, index) for index in range(kind.shape[0])
         )
-
-    def _tensor(self, kind: Type, role: str, owner: tuple[str, ...] = ()) -> int:
-        self.tensors.append(Tensor(kind, role, owner))
-        return len(self.tensors) - 1
+        return Stack(tuple(self.tensor(element, argument.role, owner) for owner in owners))
 
     def run(self, block: Block, environment: _Environment, prefix: str) -> None:
         """Run a block's instructions; their results are put into the environment."""
@@ -106,25 +86,22 @@ class _Flattener:
             elif instruction.kind == "optimization_barrier":
                 results = values
             else:
-                results = self._emit(instruction, values, prefix)
+                results = self.emit(instruction, values, prefix)
             environment.update(zip(instruction.results, results, strict=True))
-
-    def _name(self, instruction: Instruction, prefix: str) -> str:
-        return f"{prefix}/{instruction.name}" if prefix else instruction.name
 
     def _call(self, instruction: Instruction, values: list[Value], prefix: str) -> list[Value]:
         callee = self.functions[instruction.attributes["callee"]]
         inner: _Environment = dict(zip(callee.arguments, values, strict=True))
-        self.run(callee, inner, self._name(instruction, prefix))
+        self.run(callee, inner, self.name(instruction, prefix))
         return [inner[number] for number in callee.returns]
 
     def _branch(
         self, instruction: Instruction, values: list[Value], outer: _Environment, prefix: str
     ) -> list[Value]:
         regions = instruction.regions
-        chosen = self._value(values[0])
+        chosen = self.value(values[0])
         if chosen is None and len(regions) > 1:
-            where = self._name(instruction, prefix)
+            where = self.name(instruction, prefix)
             self.warnings.append(f"{where}: a branch depends on data; its last case is counted")
         if chosen is None:
             chosen = len(regions) - 1
@@ -138,15 +115,15 @@ class _Flattener:
         self, instruction: Instruction, values: list[Value], outer: _Environment, prefix: str
     ) -> list[Value]:
         condition, body = instruction.regions
-        scope = self.scopes.resolve(f"{self._name(instruction, prefix)}/x")
+        scope = self.scopes.resolve(f"{self.name(instruction, prefix)}/x")
         while True:
             outer.update(zip(condition.arguments, values, strict=True))
             self.run(condition, outer, prefix)
-            again = self._value(outer[condition.returns[0]])
+            again = self.value(outer[condition.returns[0]])
             if again is None:
-                where = self._name(instruction, prefix)
+                where = self.name(instruction, prefix)
                 self.warnings.append(f"{where}: the number of rounds depends on data; not counted")
-                return self._emit(instruction, values, prefix)
+                return self.emit(instruction, values, prefix)
             if not again:
                 return values
             start = len(self.ops)
@@ -159,11 +136,8 @@ class _Flattener:
                 for op in self.ops[start:]:
                     op.layer = element_layer(op.layer, len(scope.modules), index)
             if len(self.ops) > _MOST_OPS:
-                where = self._name(instruction, prefix)
+                where = self.name(instruction, prefix)
                 raise AnalysisError(f"{where}: a loop is too long: over {_MOST_OPS:,} operations")
-
-    def _value(self, value: Value) -> int | None:
-        return self._known.get(value) if isinstance(value, int) else None
 
     def _single(self, instruction: Instruction, values: list[Value], prefix: str) -> Value:
         """An instruction with one result, which may be a view of what is there already."""
@@ -173,61 +147,60 @@ class _Flattener:
         annotates = kind == "custom_call" and instruction.attributes["target"] in FREE_TARGETS
         if kind in FREE or annotates:
             return self._view(values[0], instruction, prefix)
-        if kind in ELEMENTWISE and all(self._is(value, "constant") for value in values):
+        if kind in ELEMENTWISE and all(self.has_role(value, "constant") for value in values):
             return self._folded(instruction, values)
         if kind == "dynamic_slice" and (element := self._element(instruction, values)) is not None:
             return element
         if kind == "dynamic_update_slice" and (stack := self._replaced(instruction, values)):
             return stack
-        if kind == "convert" and not self.training and self._is(values[0], "weight"):
+        if kind == "convert" and not self.training and self.has_role(values[0], "weight"):
             return self._as_stored(values[0], instruction.result_types[0])
-        if kind in ELEMENTWISE and any(isinstance(value, Stack) for value in values):
-            return self._each(instruction, values, prefix)
-        return self._emit(instruction, values, prefix)[0]
+        if any(isinstance(value, Stack) for value in values):
+            if kind in ELEMENTWISE:
+                return self.each(instruction, values, prefix)
+            if kind == "reduce" and instruction.attributes["dimensions"][0] == 0:
+                return self.reduced(instruction, values, prefix)
+        return self.emit(instruction, values, prefix)[0]
 
     def _constant(self, instruction: Instruction) -> int:
-        number = self._tensor(Type((), instruction.result_types[0].dtype), "constant")
+        number = self.tensor(Type((), instruction.result_types[0].dtype), "constant")
         value = instruction.attributes.get("value")
         if value is not None and not instruction.result_types[0].shape:
-            self._known[number] = value
+            self.known[number] = value
         return number
 
     def _view(self, value: Value, instruction: Instruction, prefix: str) -> Value:
         shape = instruction.result_types[0].shape
         if isinstance(value, Stack) and (not shape or shape[0] != len(value.elements)):
-            whole = self._tensor(instruction.operand_types[0], "intermediate")
+            whole = self.tensor(instruction.operand_types[0], "intermediate")
             self.ops.append(self._op("concatenate", instruction, value.elements, (whole,), prefix))
             return whole
         return value
 
     def _folded(self, instruction: Instruction, values: list[Value]) -> int:
         """Constants of constants are constants; whole numbers are computed, for loops' counters."""
-        number = self._tensor(Type((), instruction.result_types[0].dtype), "constant")
-        known = [self._value(value) for value in values]
-        if not any(value is None for value in known):
-            if instruction.kind == "compare":
-                compared = COMPARED[instruction.attributes["direction"]]
-                self._known[number] = int(compared(*known))  # type: ignore[arg-type]
-            elif instruction.kind in FOLDED:
-                self._known[number] = FOLDED[instruction.kind](*known)
+        number = self.tensor(Type((), instruction.result_types[0].dtype), "constant")
+        direction = instruction.attributes.get("direction", "")
+        known = fold(instruction.kind, direction, [self.value(value) for value in values])
+        if known is not None:
+            self.known[number] = known
         return number
 
     def _round(self, shape: tuple[int, ...], size: tuple[int, ...], at: list[Value]) -> int | None:
         """The index along the leading axis, where one whole element is meant and it is known."""
-        index = self._value(at[0]) if at else None
+        index = self.value(at[0]) if at else None
         if index is None or not shape or (1, *shape[1:]) != size:
             return None
-        if any(self._value(value) != 0 for value in at[1:]):
-            return None
-        if self._rounds and self._rounds[-1] is None:
-            self._rounds[-1] = index
-        return index
+        return None if any(self.value(value) != 0 for value in at[1:]) else index
 
     def _element(self, instruction: Instruction, values: list[Value]) -> int | None:
         shape = instruction.operand_types[0].shape
         index = self._round(shape, instruction.attributes["sizes"], values[1:])
         if index is None:
             return None
+        stacked = isinstance(values[0], Stack) and self.has_role(values[0], *STORED)
+        if stacked and self._rounds and self._rounds[-1] is None:
+            self._rounds[-1] = index  # weights of its own: the round is a layer of its own
         return elements(values[0], shape[0])[index]
 
     def _replaced(self, instruction: Instruction, values: list[Value]) -> Stack | None:
@@ -240,9 +213,6 @@ class _Flattener:
         replaced[index] = update
         return Stack(tuple(replaced))
 
-    def _is(self, value: Value, role: str) -> bool:
-        return all(self.tensors[number].role == role for number in ids(value))
-
     def _as_stored(self, value: Value, kind: Type) -> Value:
         """Weights that inference converts are stored converted."""
         if isinstance(value, Stack):
@@ -251,55 +221,6 @@ class _Flattener:
             return Stack(tuple(number for number in stored if isinstance(number, int)))
         if (value, kind.dtype) not in self._stored:
             weight = self.tensors[value]
-            copy = self._tensor(Type(weight.type.shape, kind.dtype), "weight", weight.owner)
+            copy = self.tensor(Type(weight.type.shape, kind.dtype), "weight", weight.owner)
             self._stored[value, kind.dtype] = copy
         return self._stored[value, kind.dtype]
-
-    def _each(self, instruction: Instruction, values: list[Value], prefix: str) -> Stack:
-        """Apply an element-wise operation to each element of stacks."""
-        count = next(len(value.elements) for value in values if isinstance(value, Stack))
-        result = instruction.result_types[0]
-        kind = Type(result.shape[1:], result.dtype)
-        operand_kinds = tuple(
-            Type(k.shape[1:], k.dtype) if k.shape == result.shape else k
-            for k in instruction.operand_types
-        )
-        columns = [elements(value, count) for value in values]
-        made = []
-        for operands in zip(*columns, strict=True):
-            number = self._tensor(kind, "intermediate")
-            op = self._op(instruction.kind, instruction, operands, (number,), prefix)
-            op.operand_types, op.result_types = operand_kinds, (kind,)
-            self.ops.append(op)
-            made.append(number)
-        return Stack(tuple(made))
-
-    def _emit(self, instruction: Instruction, values: list[Value], prefix: str) -> list[Value]:
-        results = tuple(self._tensor(kind, "intermediate") for kind in instruction.result_types)
-        operands = tuple(number for value in values for number in ids(value))
-        self.ops.append(self._op(instruction.kind, instruction, operands, results, prefix))
-        return list(results)
-
-    def _op(
-        self,
-        kind: str,
-        instruction: Instruction,
-        operands: tuple[int, ...],
-        results: tuple[int, ...],
-        prefix: str,
-    ) -> Op:
-        scope = self.scopes.resolve(self._name(instruction, prefix))
-        body = tuple(inner.kind for region in instruction.regions for inner in region.instructions)
-        return Op(
-            kind,
-            operands,
-            results,
-            instruction.operand_types,
-            instruction.result_types,
-            scope.modules,
-            scope.phase,
-            scope.function,
-            scope.recomputed,
-            instruction.attributes,
-            body,
-        )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from resnets.analysis.costs import Cost, cost, total
 from resnets.analysis.lower import Lowered
-from resnets.analysis.ops import Op
+from resnets.analysis.ops import Graph, Op
 from resnets.analysis.symbols import LOOP
 
 _BLOCK = re.compile(r"block\d+")
@@ -30,7 +30,7 @@ class Layer:
       kind: `convolution`, `product`, `normalisation`, `pooling`, `reduction`, `elementwise`,
         `update` (of the optimiser), or `block` for folded rows of several kinds.
       phase: `forward`, `backward`, `optimizer` or `other`.
-      parameters: trainable parameters that belong to it; counted in its forward row.
+      parameters: trainable parameters that it is the first to read.
       named: whether a module or named scope stands behind it.
       cost: what it costs.
     """
@@ -49,16 +49,31 @@ def rows(lowered: Lowered) -> tuple[Layer, ...]:
     for op in lowered.graph.ops:
         gathered.setdefault((op.name, op.phase), []).append(op)
     layers = []
+    parameters = _first_readers(lowered.graph)
     for (name, phase), ops in gathered.items():
         path = ops[0].layer
         looped = tuple(LOOP if _BLOCK.fullmatch(part) else part for part in path)
         module = lowered.modules.get(path) or lowered.modules.get(looped, "")
         costs = [cost(op, lowered.graph.tensors) for op in ops]
-        parameters = lowered.parameters.get(path, 0) if phase == "forward" else 0
+        kind = _kind(ops, phase, module)
         layers.append(
-            Layer(name, _kind(ops, phase, module), phase, parameters, bool(path), total(costs))
+            Layer(name, kind, phase, parameters.get((name, phase), 0), bool(path), total(costs))
         )
     return tuple(layers)
+
+
+def _first_readers(graph: Graph) -> dict[tuple[str, str], int]:
+    """Parameters by the row that reads them first: each is counted once, unused ones are not."""
+    seen: set[int] = set()
+    counts: dict[tuple[str, str], int] = {}
+    for op in graph.ops:
+        for number in op.operands:
+            tensor = graph.tensors[number]
+            if tensor.role == "weight" and number not in seen:
+                seen.add(number)
+                row = (op.name, op.phase)
+                counts[row] = counts.get(row, 0) + tensor.type.elements
+    return counts
 
 
 def _kind(ops: Sequence[Op], phase: str, module: str) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from resnets.analysis.symbols import AnalysisError, Argument
 from resnets.training.step import Recipe, initialise, train_step
 
 PLATFORMS = ("tpu", "cuda", "cpu")
-PHASES = ("inference", "train")
 
 _COLLECTIONS = {"params": "weight", "batch_stats": "statistic"}
 
@@ -112,6 +111,7 @@ class _Trace:
 
     def __init__(self) -> None:
         self.modules: dict[tuple[str, ...], str] = {}
+        self._shapes: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._inside: list[tuple[str, ...]] = []
 
     def __enter__(self) -> None:
@@ -121,10 +121,10 @@ class _Trace:
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._interceptor.__exit__(None, None, None)
-        if isinstance(error, ValueError | TypeError):
+        if isinstance(error, Exception):
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             place = "/".join(self._inside[-1]) if self._inside else ""
-            raise AnalysisError(f"{place}: {reason}" if place else reason) from None
+            raise AnalysisError(f"{place}: {reason}" if place else reason) from error
 
     def _note(self, call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
         path = context.module.path
@@ -132,7 +132,31 @@ class _Trace:
         self._inside.append(path)
         result = call(*args, **kwargs)
         self._inside.pop()
+        for collection in _COLLECTIONS:
+            for name, leaf in context.module.variables.get(collection, {}).items():
+                if hasattr(leaf, "shape"):
+                    self._shapes[(*path, name)] = leaf.shape
         return result
+
+    def stacked(self, leaves: Mapping[tuple[str, ...], tuple[int, ...]]) -> dict[Any, int]:
+        """Find the variables that a loop stacks: a module inside it sees one element at a time.
+
+        Args:
+          leaves: shapes by path.
+
+        Returns:
+          For each stacked one, the parts of its path that lie outside the loop.
+        """
+        looped = {
+            path
+            for path, shape in leaves.items()
+            if shape and self._shapes.get(path, shape) == shape[1:]
+        }
+        whole = {path[:end] for path in leaves.keys() - looped for end in range(len(path) + 1)}
+        return {
+            path: next(end for end in range(len(path)) if path[: end + 1] not in whole)
+            for path in looped
+        }
 
 
 def _lower(
@@ -150,8 +174,7 @@ def _lower(
     with trace:
         lowered = jitted.trace(*arguments).lower(lowering_platforms=(platform,))
     scopes = Scopes(type(model).__name__, trace.modules, training)
-    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(arguments)[0]]
-    roles = [_argument(path, training) for path in paths]
+    roles = _roles(arguments, trace, training)
     graph = flatten(program.read(lowered.compiler_ir("stablehlo")), roles, scopes, training)
     parameters: dict[tuple[str, ...], int] = {}
     for number in graph.inputs:
@@ -161,26 +184,27 @@ def _lower(
     return Lowered(graph, trace.modules, parameters, platform, lowered)
 
 
-def _argument(path: tuple[Any, ...], training: bool) -> Argument:
-    """What an argument is, by its place in the arguments' tree."""
-    names = [
-        str(getattr(part, "key", getattr(part, "name", getattr(part, "idx", "")))) for part in path
-    ]
-    if not training:
-        return (
-            Argument(_COLLECTIONS.get(names[1], "statistic"), tuple(names[2:-1]))
-            if names[0] == "0"
-            else Argument("input", ())
-        )
-    if names[0] != "0":
-        return Argument("input", ())
-    if names[1] in _COLLECTIONS:
-        return Argument(_COLLECTIONS[names[1]], tuple(names[2:-1]))
-    return Argument("state", _owner_in_state(names))
+def _roles(arguments: tuple[Any, ...], trace: _Trace, training: bool) -> list[Argument]:
+    """What each argument is, by its place in the arguments' tree."""
+    leaves = jax.tree_util.tree_flatten_with_path(arguments)[0]
+    found = [_role(tuple(map(_key_of, path)), training) for path, _ in leaves]
+    shapes = {path: leaf.shape for (_, path), (_, leaf) in zip(found, leaves, strict=True) if path}
+    loops = trace.stacked(shapes)
+    return [Argument(role, path[:-1], loops.get(path)) for role, path in found]
 
 
-def _owner_in_state(names: list[str]) -> tuple[str, ...]:
-    """The module that a momentum or an average belongs to: what follows the state's own fields."""
+def _role(keys: tuple[str, ...], training: bool) -> tuple[str, tuple[str, ...]]:
+    """Role and path in the network; an image or a step counter has no path."""
+    first, *names = keys
+    if first != "0":  # the variables or the state come first
+        return "input", ()
+    if names[0] in _COLLECTIONS or not training:
+        return _COLLECTIONS.get(names[0], "statistic"), tuple(names[1:])
     fields = ("trace", "mu", "nu", "params", "batch_stats")
     places = [index for index, name in enumerate(names) if name in fields]
-    return tuple(names[places[-1] + 1 : -1]) if places else ()
+    return "state", tuple(names[places[-1] + 1 :]) if places else ()
+
+
+def _key_of(part: Any) -> str:
+    """The key, attribute or index of one step of a tree's path."""
+    return str(getattr(part, "key", getattr(part, "name", getattr(part, "idx", ""))))

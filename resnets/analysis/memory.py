@@ -14,7 +14,8 @@ class ActivationMemory:
     Attributes:
       kept_bytes: everything that the forward pass computed and the backward pass reads.
       rematerialised_bytes: the same if every block kept its inputs only and computed the rest
-        again: all blocks' inputs, and what the largest block keeps while it is worked on.
+        again: all blocks' inputs, and what the largest block keeps while it is worked on; never
+        more than `kept_bytes`.
     """
 
     kept_bytes: int
@@ -28,13 +29,14 @@ def _block(layer: tuple[str, ...]) -> tuple[str, ...]:
 def activation_memory(graph: Graph) -> ActivationMemory:
     """Find what the backward pass reads of the forward pass in a training step's program."""
     home: dict[int, tuple[str, ...]] = {}
-    boundary: set[int] = set()
+    entering: dict[tuple[str, ...], set[int]] = {}
     kept: set[int] = set()
     for op in graph.ops:
         read = [n for n in op.operands if graph.tensors[n].role == "intermediate"]
         if op.phase == "forward":
             block = _block(op.layer)
-            boundary.update(n for n in read if home.get(n, block) != block)
+            foreign = {n for n in read if home.get(n, block) != block}
+            entering.setdefault(block, set()).update(foreign)
             home.update(dict.fromkeys(op.results, block))
         elif op.phase == "backward":
             kept.update(n for n in read if n in home)
@@ -44,8 +46,9 @@ def activation_memory(graph: Graph) -> ActivationMemory:
     def size(numbers: set[int]) -> int:
         return sum(graph.tensors[number].type.bytes for number in numbers)
 
-    inside: dict[tuple[str, ...], int] = {}
-    for number in kept - boundary:
-        block = home[number]
-        inside[block] = inside.get(block, 0) + size({number})
-    return ActivationMemory(size(kept), size(boundary) + max(inside.values(), default=0))
+    inside: dict[tuple[str, ...], set[int]] = {}
+    for number in kept:
+        inside.setdefault(home[number], set()).add(number)
+    boundary = set[int]().union(*(entering.get(block, set()) for block in inside))
+    largest = max((size(numbers - boundary) for numbers in inside.values()), default=0)
+    return ActivationMemory(size(kept), min(size(kept), size(boundary) + largest))

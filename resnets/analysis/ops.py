@@ -18,7 +18,8 @@ class Tensor:
 
     Attributes:
       type: shape and dtype.
-      role: `weight`, `statistic`, `input`, `state`, `constant` or `intermediate`.
+      role: `weight`, `statistic`, `input`, `state`, `constant`, `derived` (computed from weights,
+        statistics and constants alone, such as a weight in another dtype) or `intermediate`.
       owner: the layer that a weight or state belongs to, or that computed the tensor.
     """
 
@@ -91,3 +92,21 @@ def live(ops: list[Op], outputs: set[int]) -> list[Op]:
         kept.append(op)
         needed.update(op.operands)
     return kept[::-1]
+
+
+def own_optimizer(ops: list[Op], tensors: list[Tensor]) -> None:
+    """Give what the optimiser does to the layers whose weights it changes."""
+    for op in ops:
+        owned = op.layer
+        if op.phase == "optimizer":
+            owned = _owner(op, tensors)
+            op.layer = owned or op.layer
+        for result in op.results:  # a number such as the norm of all gradients belongs to none
+            tensors[result].owner = owned if tensors[result].type.shape else ()
+
+
+def _owner(op: Op, tensors: list[Tensor]) -> tuple[str, ...]:
+    """The layer of a weight or state among the operands, or else of any that is no number."""
+    owned = [tensors[o] for o in op.operands if tensors[o].owner and tensors[o].type.shape]
+    stored = [tensor for tensor in owned if tensor.role in ("weight", "state")]
+    return next((tensor.owner for tensor in (*stored, *owned)), ())

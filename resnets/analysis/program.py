@@ -166,6 +166,10 @@ def _window(op: Any) -> dict[str, Any]:
     return {"size": _integers(op.attributes, "window_dimensions")}
 
 
+def _reduce(op: Any) -> dict[str, Any]:
+    return {"dimensions": _integers(op.attributes, "dimensions")}
+
+
 def _constant(op: Any) -> dict[str, Any]:
     value = op.attributes["value"]
     scalar = isinstance(value, ir.DenseIntElementsAttr) and value.is_splat
@@ -196,6 +200,7 @@ def _composite(op: Any) -> dict[str, Any]:
 _DECODERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "convolution": _convolution,
     "dot_general": _dot,
+    "reduce": _reduce,
     "reduce_window": _window,
     "select_and_scatter": _window,
     "constant": _constant,

@@ -59,6 +59,7 @@ def as_dict(account: Account, model: str, dtype: str, depth: int = 0) -> dict[st
         "batch_size": account.batch_size,
         "image_size": list(account.image_shape),
         "dtype": dtype,
+        "platform": account.platform,
         "totals": totals,
         "layers": [_row(layer) for layer in fold(account.layers, depth)],
         "warnings": list(account.warnings),
@@ -96,7 +97,7 @@ _HEADINGS = (
     "kind",
     "parameters",
     "MMACs",
-    "share, %",
+    "FLOPs, %",
     "MFLOPs",
     "weights, kB",
     "inputs, kB",
@@ -119,7 +120,10 @@ def as_table(account: Account, model: str, dtype: str, depth: int = 0) -> str:
     if len(phases) > 1:
         rows.append(_cells(_sum(layers, "total"), account.total))
     size = "x".join(map(str, account.image_shape))
-    title = f"{model}, {account.phase}, batch {account.batch_size}, images {size}, {dtype}"
+    title = (
+        f"{model}, {account.phase}, batch {account.batch_size}, images {size}, {dtype}, "
+        f"program for {account.platform}"
+    )
     return "\n".join([title, "", aligned(rows, range(2, len(rows[0]))), "", *_words(account)])
 
 

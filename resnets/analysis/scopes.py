@@ -102,7 +102,7 @@ class Scopes:
         owner, dot, _ = part.partition(".")
         if dot and (owner == (path[-1] if path else self._root) or (*path, owner) in self._modules):
             return False  # a method of the module that we are in, or are about to enter
-        return not _CONTROL.fullmatch(part)
+        return bool(part.isidentifier()) and not _CONTROL.fullmatch(part)
 
     def _phase(self, wrappers: set[str], path: list[str]) -> str:
         if not self._training:

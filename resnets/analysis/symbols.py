@@ -1,10 +1,10 @@
 """What the symbolic run of a program works with: arguments, stacks, and known whole numbers."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-LOOP = "blocks"  # the module name under which networks stack the blocks of a loop
+from resnets.models.stacking import LOOP
 
 
 class AnalysisError(ValueError):
@@ -18,10 +18,13 @@ class Argument:
     Attributes:
       role: `weight`, `statistic`, `input` or `state`.
       owner: path of the module that it belongs to.
+      stacked: parts of the path outside the loop whose rounds its leading axis counts; None if it
+        counts none.
     """
 
     role: str
     owner: tuple[str, ...]
+    stacked: int | None = None
 
 
 class Stack(NamedTuple):
@@ -31,7 +34,7 @@ class Stack(NamedTuple):
 
 
 Value = int | Stack
-FOLDED: dict[str, Callable[..., int]] = {
+_FOLDED: dict[str, Callable[..., int]] = {
     "add": lambda a, b: a + b,
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
@@ -44,7 +47,7 @@ FOLDED: dict[str, Callable[..., int]] = {
     "negate": lambda a: -a,
     "clamp": lambda low, a, high: min(max(low, a), high),
 }
-COMPARED: dict[str, Callable[[int, int], bool]] = {
+_COMPARED: dict[str, Callable[[int, int], bool]] = {
     "LT": lambda a, b: a < b,
     "LE": lambda a, b: a <= b,
     "GT": lambda a, b: a > b,
@@ -52,7 +55,25 @@ COMPARED: dict[str, Callable[[int, int], bool]] = {
     "EQ": lambda a, b: a == b,
     "NE": lambda a, b: a != b,
 }
-"""Arithmetic on whole numbers that are known: counters of loops and choices of branches."""
+
+
+def fold(kind: str, direction: str, numbers: Sequence[int | None]) -> int | None:
+    """Compute with whole numbers that are known: counters of loops and choices of branches.
+
+    Args:
+      kind: of the operation.
+      direction: of a comparison.
+      numbers: the operands; None for one that is not known.
+
+    Returns:
+      The result; None if it is not known.
+    """
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(numbers):
+        return None
+    if kind == "compare":
+        return int(_COMPARED[direction](known[0], known[1]))
+    return _FOLDED[kind](*known) if kind in _FOLDED else None
 
 
 def ids(value: Value) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """`python -m resnets.cli VERB ...`: find the verb, run it, turn mistakes into one line."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ def main(argv: Sequence[str]) -> int:
     except (UserError, RunError) as error:
         print(f"launch.sh {verb}: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # such as `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print(
             f"launch.sh {verb}: interrupted; the same command goes on from the last checkpoint",

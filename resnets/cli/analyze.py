@@ -39,10 +39,9 @@ DTYPES = ("float32", "bfloat16")
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} must be at least 1")
-    return number
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number of at least 1")
+    return int(text)
 
 
 def _parser() -> Parser:
@@ -56,7 +55,7 @@ def _parser() -> Parser:
     add("--image_size", default="", help="224, 224x192 or 224x192x3 (default: the paper's)")
     add("--classes", type=_positive, help="size of the last layer (default: the paper's)")
     add("--dtype", choices=DTYPES, default="", help="compute dtype (default: the network's)")
-    add("--platform", choices=PLATFORMS, default="", help="whose program (default: tpu)")
+    add("--platform", choices=PLATFORMS, default="tpu", help="whose program (default: tpu)")
     add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
     add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
     add("--format", choices=FORMATS, default="table", help="default: table")
@@ -72,8 +71,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error("give one of NAME, --config=FILE or --compare=A,B,...")
     if overrides and not args.config:
         parser.error(f"{overrides[0]} needs --config; a NAME takes NAME:field=value")
-    if args.compiled and args.compare:
-        parser.error("--compiled shows one network; --compare several")
+    if args.compiled and (args.compare or args.format == "csv"):
+        parser.error("--compiled shows one network, as a table or json")
     if args.depth < 0:
         parser.error(f"--depth={args.depth} must be at least 0")
     backend.configure()
@@ -96,7 +95,7 @@ def main(argv: Sequence[str]) -> int:
 def _split_names(text: str) -> list[str]:
     """Split at commas that begin another name, not another field of the same one."""
     names: list[str] = []
-    for part in text.split(","):
+    for part in filter(None, map(str.strip, text.split(","))):
         if names and "=" in part and ":" not in part:
             names[-1] += f",{part}"
         else:
@@ -104,43 +103,40 @@ def _split_names(text: str) -> list[str]:
     return names
 
 
-def _lower(given: "Subject", args: argparse.Namespace) -> "Lowered":
-    import jax
-
+def _lower(given: "Subject", args: argparse.Namespace, platform: str) -> "Lowered":
     from resnets import analysis
     from resnets.analysis import lower
 
-    here = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
-    platform = args.platform or (here if args.compiled else "tpu")
     try:
         if args.phase == "train":
-            return lower.training_step(given.recipe(args.batch_size), given.image_shape, platform)
+            return lower.training_step(given.recipe(args.batch_size), given.stored_shape, platform)
         return lower.inference(given.model, given.image_shape, args.batch_size, platform)
     except analysis.AnalysisError as error:
         raise UserError(f"{given.name}: {error}") from None
 
 
-def _account(given: "Subject", lowered: "Lowered", args: argparse.Namespace) -> "Account":
+def _account(given: "Subject", args: argparse.Namespace) -> "Account":
     from resnets.analysis.account import account
 
+    lowered = _lower(given, args, args.platform)
     return account(lowered, args.phase, args.batch_size, given.image_shape)
 
 
-def _compile(lowered: "Lowered", args: argparse.Namespace) -> "Compiled | None":
-    from resnets.analysis import AnalysisError
+def _compile(given: "Subject", args: argparse.Namespace) -> "Compiled":
+    """Lower for this machine, whatever platform the account is of, and compile."""
+    import jax
+
     from resnets.analysis.compiled import compile_program
 
-    try:
-        return compile_program(lowered) if args.compiled else None
-    except AnalysisError as error:
-        raise UserError(f"--compiled: {error}") from None
+    here = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+    return compile_program(_lower(given, args, here))
 
 
 def _show(given: "Subject", args: argparse.Namespace) -> int:
     from resnets.analysis import render, render_compiled
 
-    lowered = _lower(given, args)
-    account, compiled = _account(given, lowered, args), _compile(lowered, args)
+    account = _account(given, args)
+    compiled = _compile(given, args) if args.compiled else None
     if args.format == "table":
         print(render.as_table(account, given.name, given.dtype, args.depth))
         if compiled:
@@ -156,7 +152,7 @@ def _show(given: "Subject", args: argparse.Namespace) -> int:
 def _compare(several: "list[Subject]", args: argparse.Namespace) -> int:
     from resnets.analysis import render
 
-    accounts = [(given, _account(given, _lower(given, args), args)) for given in several]
+    accounts = [(given, _account(given, args)) for given in several]
     if args.format == "table":
         print(render.comparison([(given.name, account) for given, account in accounts]))
         return 0

@@ -45,22 +45,23 @@ def main(argv: Sequence[str]) -> int:
     except (OSError, ValueError, KeyError):
         parser.error(f"{args.directory} holds no run (no config.json that can be read)")
     backend.configure()
+    from resnets import data, models
     from resnets.models import interop
     from resnets.training.checkpoints import Checkpoints
-    from resnets.training.setup import prepare
 
-    plan = prepare(config)
-    with Checkpoints(args.directory / "checkpoints", plan.keep_checkpoints) as checkpoints:
-        restored = checkpoints.restore(plan.initial_state())
-    if restored is None:
+    with Checkpoints(args.directory / "checkpoints", config["keep_checkpoints"]) as checkpoints:
+        state = checkpoints.read()
+    if state is None:
         raise UserError(f"{args.directory} holds no checkpoint yet")
-    state, _ = restored
-    variables = state.average if args.average else state.variables()
+    variables = state["average"] if args.average else state
     if variables is None:
         raise UserError("the run kept no moving average (config.average_decay=0)")
-    metadata = {"network": config["model"]["name"], "step": str(int(state.step))}
+    variables = {name: variables[name] or {} for name in ("params", "batch_stats")}
+    fields = dict(config["model"])
+    model = models.create(fields.pop("name"), data.describe(config["data"])[1], **fields)
+    metadata = {"network": config["model"]["name"], "step": str(int(state["step"]))}
     try:
-        interop.save(args.output, plan.recipe.model, variables, args.naming, metadata)
+        interop.save(args.output, model, variables, args.naming, metadata)
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from None
     print(f"{args.output}: {metadata['network']}, step {metadata['step']}, {args.naming} naming")

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 
+_AUGMENTATION = ("shift", "flip", "crop")
+_RECIPE = (
+    "optimizer",
+    "weight_decay",
+    "clip_norm",
+    "label_smoothing",
+    "average_decay",
+    "accumulation",
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
@@ -22,7 +32,8 @@ class Subject:
     Attributes:
       name: as the user wrote it.
       model: the network.
-      image_shape: `(height, width, channels)`.
+      image_shape: `(height, width, channels)` that the network sees.
+      stored_shape: of the images before a crop, as a training step is given them.
       dtype: that it computes in.
       config: fields of the recipe for a training step; empty for the defaults.
     """
@@ -30,22 +41,30 @@ class Subject:
     name: str
     model: "Module"
     image_shape: Shape
+    stored_shape: Shape
     dtype: str
     config: dict[str, Any]
 
     def recipe(self, batch_size: int) -> "Recipe":
-        """The trainer's recipe on one device; SGD 0.9 with weight decay unless a config says."""
+        """The trainer's recipe on one device; SGD 0.9 with weight decay unless a config says.
+
+        Means and deviations of the images are not known here; they change no cost.
+        """
+        import jax
+
         from resnets.data.augmentation import Preprocessing
         from resnets.training.setup import device_mesh
         from resnets.training.step import Recipe
 
         channels = (0.5,) * self.image_shape[2]
-        fields = ("optimizer", "weight_decay", "clip_norm", "label_smoothing", "average_decay")
-        chosen = {field: self.config[field] for field in fields if field in self.config}
+        images = self.config.get("data", {})
+        hosted = "train_crop" in images  # a streamed set is cropped and mirrored by the host
+        augmented = {} if hosted else {k: images[k] for k in _AUGMENTATION if k in images}
+        chosen = {field: self.config[field] for field in _RECIPE if field in self.config}
         recipe: dict[str, Any] = {"weight_decay": 1e-4} | chosen
-        return Recipe(
-            self.model, Preprocessing(channels, channels), device_mesh(), batch_size, **recipe
-        )
+        preprocessing = Preprocessing(channels, channels, **augmented)
+        mesh = device_mesh(jax.devices()[:1])
+        return Recipe(self.model, preprocessing, mesh, batch_size, **recipe)
 
 
 def named(spec: str, classes: int | None, size: str, dtype: str) -> Subject:
@@ -75,8 +94,19 @@ def configured(
     fields = dict(config["model"])
     name = fields.pop("name")
     shape, own_classes = data.describe(config["data"])
-    size = size or "x".join(map(str, shape))
-    return _create(f"{file} ({name})", name, fields, classes or own_classes, size, dtype, config)
+    given = _create(
+        f"{file} ({name})",
+        name,
+        fields,
+        classes or own_classes,
+        size or "x".join(map(str, shape)),
+        dtype,
+        config,
+    )
+    if size:
+        return given
+    stored, _ = data.describe(config["data"] | {"crop": 0})
+    return dataclasses.replace(given, stored_shape=stored)
 
 
 def _literal(text: str) -> Any:
@@ -104,7 +134,8 @@ def _create(
         model = models.create(name, classes, **fields)
     except (ValueError, TypeError) as error:
         raise UserError(str(error)) from None
-    return Subject(shown, model, _shape(size, shape), fields.get("dtype", "float32"), config)
+    seen = _shape(size, shape)
+    return Subject(shown, model, seen, seen, fields.get("dtype", "float32"), config)
 
 
 def _shape(size: str, default: Shape) -> Shape:

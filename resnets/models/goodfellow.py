@@ -45,6 +45,11 @@ class Goodfellow(nn.Module):
         layers.check_names(self)
         super().__post_init__()
 
+    @property
+    def head(self) -> str:
+        """The module that makes the logits."""
+        return "conv3" if self.ending == "conv" else "classifier"
+
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
         """Return float32 logits `[batch, classes]` of images `[batch, height, width, channels]`.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import flax.linen as nn
+import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
@@ -55,7 +56,8 @@ class LeNet(nn.Module):
           ValueError: the images are too small; names the layer and the smallest valid size.
         """
         check_image_size(images, self._steps())
-        activate, pool = layers.ACTIVATIONS[self.activation], POOLINGS[self.pooling]
+        activate = jax.named_scope("activation")(layers.ACTIVATIONS[self.activation])
+        pool = POOLINGS[self.pooling]
         x = images.astype(self.dtype)
         x = pool(activate(self._conv("conv1", 6, self.padding, x)), 2, 2, name="pool2")
         x = pool(activate(self._conv("conv3", 16, 0, x)), 2, 2, name="pool4")

@@ -95,9 +95,9 @@ class NiN(nn.Module):
         super().__post_init__()
 
     @property
-    def num_classes(self) -> int:
-        """Number of logits."""
-        return self.blocks[-1].widths[-1]
+    def head(self) -> str:
+        """The module that makes the logits."""
+        return f"mlpconv{len(self.blocks)}"
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:

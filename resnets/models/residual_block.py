@@ -122,13 +122,18 @@ class Block(nn.Module):
         """Map `[batch, height, width, channels]` to the same with `features` channels."""
         design = self.design
         if not design.preactivation:
-            y = self._branch(x, train) * design.residual_scale
+            y = self._scaled(self._branch(x, train))
             if design.shortcut != "none":
                 y += self._shortcut(x, x, train)
             return design.activate(y)
         first = x if self.activated else design.activate(design.norm("bn1")(x, train))
-        y = self._branch(first, train) * design.residual_scale
+        y = self._scaled(self._branch(first, train))
         return y if design.shortcut == "none" else y + self._shortcut(x, first, train)
+
+    def _scaled(self, y: Array) -> Array:
+        """The branch times its scale, which costs nothing where it is one."""
+        scale = self.design.residual_scale
+        return y if scale == 1.0 else y * scale
 
     def _layers(self) -> tuple[tuple[int, int, int, int], ...]:
         """Features, kernel size, strides and groups of each convolution of the branch."""

@@ -54,3 +54,14 @@ class Checkpoints:
         )
         restored = self._manager.restore(step, args=items)
         return restored["state"], dict(restored["host"])
+
+    def read(self) -> dict[str, Any] | None:
+        """Read the newest checkpoint's state as it lies there, fields by name; None without one.
+
+        Nothing of the run is needed for it: neither its data nor its optimiser.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        items = ocp.args.Composite(state=ocp.args.StandardRestore())
+        return dict(self._manager.restore(step, args=items)["state"])

@@ -23,7 +23,7 @@ def cells(line):
 def test_the_table_has_a_line_a_layer_and_their_sum(lenet):
     whole = account(lenet, "inference", 2, (32, 32, 1))
     lines = render.as_table(whole, "lenet5", "float32").splitlines()
-    assert lines[0] == "lenet5, inference, batch 2, images 32x32x1, float32"
+    assert lines[0] == "lenet5, inference, batch 2, images 32x32x1, float32, program for cpu"
     names = [line.split()[0] for line in lines[3 : 3 + len(whole.layers)]]
     assert names == [layer.name for layer in whole.layers]
     total = lines[3 + len(whole.layers)]
@@ -63,8 +63,23 @@ def test_the_command_reads_a_config(capsys):
     argv = ["analyze", "--config=configs/digits.py:depth=8", "--config.model.shortcut=B"]
     assert main([*argv, "--phase=train", "--batch_size=2", "--depth=1"]) == 0
     text = capsys.readouterr().out
-    assert "batch 2, images 8x8x1, float32" in text
+    assert "batch 2, images 8x8x1, float32, program for tpu" in text
     assert all(f"[{phase}]" in text for phase in ("forward", "backward", "optimizer"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["accumulation=2", "clip_norm=1.0", "average_decay=0.9", "data.shift=2", "data.flip=true"],
+)
+def test_the_step_of_a_config_is_the_configs(override, capsys):
+    """Each field changes the program that is counted."""
+    argv = ["analyze", "--config=configs/digits.py:depth=8", "--phase=train", "--batch_size=4"]
+    totals = []
+    for extra in ([], [f"--config.{override}"]):
+        assert main([*argv, "--format=json", *extra]) == 0
+        totals.append(json.loads(capsys.readouterr().out)["totals"])
+    assert totals[0] != totals[1]
+    assert totals[0]["parameters"] == totals[1]["parameters"] == 75_002
 
 
 def test_the_command_compares(capsys):

@@ -55,6 +55,15 @@ def test_the_average_is_another_set_of_values(run, tmp_path):
     assert any((last[name] != average[name]).any() for name in last)
 
 
+def test_neither_the_data_nor_the_folder_must_be_there(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("resnets.data.load", None)
+    assert main(["export", str(run), f"--output={tmp_path / 'weights.safetensors'}"]) == 0
+    capsys.readouterr()
+    assert main(["export", str(run), f"--output={tmp_path / 'none' / 'w.safetensors'}"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "cannot be written" in line
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

@@ -180,9 +180,9 @@ def drops(model):
 def evaluate(case, state, images):
     """Logits, the statistics after computing them, logits in bfloat16, and in training mode.
 
-    Of networks with batch normalisation the training step shows how training differs; they are
-    evaluated with the statistics of the batch itself, as if training had come to rest: with those
-    that they start from, a hundred layers would shrink the logits to nothing.
+    Of networks with batch normalisation the training step shows how training differs. Plain ones
+    are evaluated with the statistics of the batch, as if training had come to rest: with those that
+    they start from, every layer shrinks what the one before left, until nothing is left.
     """
     x = normalise(images, PREPROCESSING)
     exact, rounded = case.create(), case.create(dtype="bfloat16")
@@ -190,11 +190,11 @@ def evaluate(case, state, images):
     def run(variables, x):
         trained = None
         rngs, mutable = {"dropout": jax.random.key(2)}, ["auxiliary", "batch_stats"]
-        if variables["batch_stats"]:
+        if "plain" in case.name:
             still = case.create(bn_momentum=0.0)
             _, moved = still.apply(variables, x, train=True, rngs=rngs, mutable=mutable)
             variables = variables | {"batch_stats": moved["batch_stats"]}
-        else:
+        elif not variables["batch_stats"]:
             trained, _ = exact.apply(variables, x, train=True, rngs=rngs, mutable=mutable)
         logits, after = exact.apply(variables, x, train=False, mutable="batch_stats")
         kept = {"batch_stats": variables["batch_stats"]} if after else {}

@@ -63,6 +63,8 @@ def read_arrays(file: str | Path) -> dict[str, np.ndarray]:
     Raises:
       ValueError: there is no such file, or it is damaged or of another format.
     """
+    if Path(file).is_dir():
+        raise ValueError(f"{file} is a directory, not a safetensors file")
     try:
         return safetensors.numpy.load_file(file)
     except OSError as error:
@@ -88,14 +90,21 @@ def save(
       metadata: strings to store beside the arrays.
 
     Raises:
-      ValueError: unknown naming; or the library has no such network, or only with other fields.
+      ValueError: unknown naming; or the library has no such network, or only with other fields;
+        or the file cannot be written.
     """
     unrolled = stacking.unstack(variables)
     table = places(model, unrolled, naming)
     arrays = dict(table.constants)
     for path, leaf in flatten(unrolled).items():
         arrays |= table.places[path].theirs(np.asarray(leaf, np.float32))
-    safetensors.numpy.save_file(arrays, file, {"naming": naming, **(metadata or {})})
+    partial = Path(f"{file}.partial")
+    try:
+        safetensors.numpy.save_file(arrays, partial, {"naming": naming, **(metadata or {})})
+        partial.replace(file)
+    except (OSError, safetensors.SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise ValueError(f"{file} cannot be written: {error}") from None
 
 
 def load(
@@ -165,10 +174,6 @@ def _recognise(
 
 
 def _head(model: nn.Module, variables: Mapping[str, Any]) -> set[ArrayPath]:
-    """The arrays of classifiers, or of every layer that has one output a class."""
-    flat = flatten(variables)
-    named = {path for path in flat if "classifier" in path}
-    if named:
-        return named
-    outputs = {path[:-1] for path in flat if flat[path].shape[-1] == model.num_classes}
-    return {path for path in flat if path[:-1] in outputs}
+    """The arrays of the modules that make the logits: `classifier`, or what the network names."""
+    name = getattr(model, "head", "classifier")
+    return {path for path in flatten(variables) if name in path}

@@ -136,6 +136,14 @@ def test_another_number_of_classes_needs_a_new_head(name, fields, head, tmp_path
         np.testing.assert_array_equal(leaf, flatten(source)[path])
 
 
+def test_the_head_is_the_last_module_whatever_the_number_of_classes(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    model, variables = network("nin_cifar", 192)  # as many as its inner layers have channels
+    interop.save(file, model, variables)
+    _, report = interop.load(file, model, zeros(variables), new_head=True)
+    assert {path.split("/")[1] for path in report.head} == {"mlpconv3"}
+
+
 def test_a_shape_that_does_not_fit_is_named_with_both_shapes(tmp_path):
     file = tmp_path / "weights.safetensors"
     model, variables = network("vgg11", **SMALL_VGG)
@@ -149,6 +157,10 @@ def test_files_that_cannot_be_used_say_why(tmp_path):
     model, variables = network("lenet5")
     with pytest.raises(ValueError, match=r"none\.safetensors cannot be read: No such file"):
         interop.load(tmp_path / "none.safetensors", model, variables)
+    with pytest.raises(ValueError, match="is a directory"):
+        interop.load(tmp_path, model, variables)
+    with pytest.raises(ValueError, match="cannot be written"):
+        interop.save(tmp_path / "none" / "weights.safetensors", model, variables)
     damaged = tmp_path / "damaged.safetensors"
     interop.save(damaged, model, variables)
     damaged.write_bytes(damaged.read_bytes()[:-10])
