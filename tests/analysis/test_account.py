@@ -47,6 +47,8 @@ def resnet50_step():
 @pytest.mark.parametrize(("name", "parameters", "published", "size"), torchvision())
 def test_torchvisions_parameters_and_multiply_adds(name, parameters, published, size):
     model = models.create(name, **FIELDS.get(name, {}))
+    if hasattr(model, "scan_blocks"):  # the same rows, sooner
+        model = model.clone(scan_blocks=True)
     account = analysis.cost(model, (int(size), int(size), 3))
     assert account.parameters == int(parameters)
     rounding = 0.5 * 10.0 ** -len(published.partition(".")[2])
@@ -102,7 +104,12 @@ def test_the_backward_pass_costs_twice_the_forward_but_for_the_stem(resnet50_ste
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("lenet5", 32), ("inception_v3", 299), ("densenet121", 75), ("resnext50_32x4d", 45)],
+    [
+        ("lenet5", 32),
+        ("densenet_bc16_6", 27),
+        ("resnext11_2x8d", 45),
+        pytest.param("inception_v3", 299, marks=pytest.mark.slow),
+    ],
 )
 def test_gradients_cost_what_their_layers_cost_at_odd_sizes_and_without_padding(name, size):
     step = analysis.training_cost(recipe(models.create(name, 10), 2), (size, size, 3))
@@ -131,7 +138,6 @@ def test_unnamed_work_of_the_step_is_small(resnet50_step):
         ("cifar_resnet20", {}, {}),
         ("cifar_plain20", {}, {"clip_norm": 1.0, "optimizer": "adam", "average_decay": 0.9}),
         ("preact_resnet20", {"dtype": "bfloat16"}, {}),
-        ("preact_resnet50", {"keras": True}, {}),
     ],
 )
 def test_a_loop_costs_exactly_what_the_unrolled_network_does(name, fields, options):

@@ -27,6 +27,13 @@ FIELDS = {
 }
 
 
+# One of each form; the others differ in their numbers only, and are checked by the slow group.
+QUICK = {
+    "torchvision": "alexnet vgg11 vgg11_bn googlenet inception_v3 resnet18 resnet50 densenet121",
+    "keras": "vgg16 resnet50 preact_resnet50 inception_v3 inception_resnet_v2 densenet121",
+}
+
+
 def listed():
     """The library, the network, and the recorded number and hash of its names and shapes.
 
@@ -36,7 +43,10 @@ def listed():
     rows = []
     for library in FIELDS:
         with (Path(__file__).parent / f"{library}_names.csv").open() as file:
-            rows += [(library, *row.values()) for row in csv.DictReader(file)]
+            for row in csv.DictReader(file):
+                quick = row["network"] in QUICK[library].split()
+                marks = () if quick else pytest.mark.slow
+                rows.append(pytest.param(library, *row.values(), marks=marks))
     return rows
 
 
