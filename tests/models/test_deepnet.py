@@ -220,6 +220,7 @@ def test_logits_are_float32_and_finite_in_bfloat16(train):
     assert {leaf.dtype for leaf in jax.tree.leaves(state)} == {jnp.dtype("float32")}
 
 
+@pytest.mark.slow
 def test_a_batch_of_images_gives_finite_logits_that_differ():
     model = models.create("deepnet")
     options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}

@@ -65,6 +65,7 @@ def test_version_is_no_field():
         models.create("inception_resnet_v1", version=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception_resnet_v1", "inception_resnet_v2"])
 def test_head_speaks_in_training_only(name):
     model = models.create(name, 7)
@@ -88,6 +89,7 @@ def test_head_speaks_in_training_only(name):
     assert not training[1]["auxiliary"]
 
 
+@pytest.mark.slow
 def test_bfloat16_is_close_and_logits_are_float32():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, 5, 4)), jnp.float32)
     results = []

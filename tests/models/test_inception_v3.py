@@ -60,6 +60,7 @@ def test_head_speaks_in_training_only():
     assert model.auxiliary_weight == 0.3
 
 
+@pytest.mark.slow
 def test_bfloat16_is_close_and_logits_are_float32():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, 5, 4)), jnp.float32)
     results = []

@@ -44,6 +44,7 @@ def test_wrong_fields_are_refused():
         models.create("inception_v4", auxilary=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inception_v4"])
 def test_head_speaks_in_training_only(name):
     model = models.create(name, 7)
@@ -67,6 +68,7 @@ def test_head_speaks_in_training_only(name):
     assert not training[1]["auxiliary"]
 
 
+@pytest.mark.slow
 def test_bfloat16_is_close_and_logits_are_float32():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 5, 5, 4)), jnp.float32)
     results = []
