@@ -70,6 +70,7 @@ class Compiled:
       backend: platform and device.
       versions: of JAX, jaxlib and the backend.
       warnings: what is not counted, a line each.
+      module: the program itself, for those who follow its buffers.
     """
 
     kernels: tuple[Kernel, ...]
@@ -79,6 +80,7 @@ class Compiled:
     backend: str
     versions: tuple[str, str, str]
     warnings: tuple[str, ...]
+    module: bytes = dataclasses.field(repr=False, default=b"")
 
     @property
     def bytes(self) -> int:
@@ -125,7 +127,8 @@ def compile_program(lowered: Lowered) -> Compiled:
 
     training = any(op.phase != "forward" for op in lowered.graph.ops)
     scopes = Scopes(lowered.modules[()], lowered.modules, training)
-    found, warnings = kernels(module.as_serialized_hlo_module_proto(), scopes, xla_flops)
+    serialised = module.as_serialized_hlo_module_proto()
+    found, warnings = kernels(serialised, scopes, xla_flops)
     analysis = compiled.cost_analysis() or {}
     totals = (int(analysis.get(n, 0)) for n in ("flops", "transcendentals", "bytes accessed"))
     return Compiled(
@@ -136,6 +139,7 @@ def compile_program(lowered: Lowered) -> Compiled:
         f"{here}, {device.device_kind}",
         (jax.__version__, jaxlib.version.__version__, device.client.platform_version),
         warnings,
+        serialised,
     )
 
 

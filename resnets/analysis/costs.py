@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from resnets.analysis import kinds
 from resnets.analysis.convolutions import convolution_macs, product_macs
@@ -157,7 +157,7 @@ _PARTIAL_READS = ("slice", "dynamic_slice", "gather")
 
 def cost(op: Op, tensors: Sequence[Tensor]) -> Cost:
     """Cost of one operation; without a rule its bytes, and a guess under `unknown_flops`."""
-    weight_bytes, input_bytes = _read_bytes(op, tensors)
+    weight_bytes, input_bytes = _by_role(read_bytes(op, tensors), tensors)
     output_bytes = sum(tensors[result].type.bytes for result in op.results)
     if op.kind == "dynamic_update_slice":  # in place: what is replaced is neither read nor copied
         update = op.operand_types[1].bytes
@@ -180,17 +180,28 @@ def cost(op: Op, tensors: Sequence[Tensor]) -> Cost:
     )
 
 
-def _read_bytes(op: Op, tensors: Sequence[Tensor]) -> tuple[int, int]:
-    """Bytes of weights and of other operands; an operand used twice is read once."""
+def read_bytes(op: Op, tensors: Sequence[Tensor]) -> dict[int, int]:
+    """Bytes that an operation reads of each operand; one that is used twice is read once.
+
+    A broadcast operand is read as small as it is, a sliced one as far as the result needs it; an
+    update in place reads the update only.
+    """
+    if op.kind == "dynamic_update_slice":
+        return {op.operands[1]: op.operand_types[1].bytes}
     views = op.operand_types if len(op.operand_types) == len(op.operands) else None
     sizes: dict[int, int] = {}
     for place, number in enumerate(op.operands):
         size = tensors[number].type.bytes
-        if views is not None:  # a broadcast operand is small, a sliced one large
+        if views is not None:
             size = min(size, views[place].bytes)
         if op.kind in _PARTIAL_READS and not place:
             size = min(size, op.result_types[0].bytes)
         sizes[number] = max(size, sizes.get(number, 0))
+    return sizes
+
+
+def _by_role(sizes: Mapping[int, int], tensors: Sequence[Tensor]) -> tuple[int, int]:
+    """Bytes of weights and of other operands; constants are made where they are used."""
     weights = others = 0
     for number, size in sizes.items():
         role = tensors[number].role

@@ -22,8 +22,8 @@ _FIELDS = {
     "host_program_shape=4:Program entry_computation_id=6# schedule=7:Schedule",
     "Computation": "name=1 instructions=2*Instruction program_shape=4:Program id=5# root_id=6#",
     "Instruction": "name=1 opcode=2 shape=3:Shape metadata=7:Metadata parameter_number=9# "
-    "fusion_kind=11 custom_call_target=28 id=35# operand_ids=36*# called_computation_ids=38*# "
-    "control_predecessor_ids=37*# backend_config=43",
+    "fusion_kind=11 tuple_index=13# custom_call_target=28 id=35# operand_ids=36*# "
+    "called_computation_ids=38*# control_predecessor_ids=37*# backend_config=43",
     "Shape": "element_type=2# dimensions=3*# tuple_shapes=4*Shape layout=5:Layout",
     "Layout": "element_size_in_bits=7#",
     "Metadata": "op_name=2",
@@ -61,6 +61,7 @@ class Instruction:
       op_name: the scope path that JAX gave it.
       called: identities of the computations that it names.
       rounds: of a loop, where the compiler knows them.
+      place: of a parameter among its computation's, of an element in its tuple.
     """
 
     id: int
@@ -72,6 +73,7 @@ class Instruction:
     op_name: str
     called: tuple[int, ...]
     rounds: int | None
+    place: int = 0
 
     @property
     def bytes(self) -> int:
@@ -196,6 +198,7 @@ def _instruction(proto: Any) -> Instruction:
         proto.metadata.op_name.decode(),
         tuple(proto.called_computation_ids),
         _rounds(proto.backend_config) if opcode == "while" else None,
+        proto.tuple_index if opcode == "get-tuple-element" else proto.parameter_number,
     )
 
 

@@ -11,7 +11,7 @@ from resnets.analysis.hlo import Computation, Instruction, Module
 from resnets.analysis.scopes import OPTIMIZER, Scopes
 
 _SEQUENCES = ("while", "call", "conditional", "async-start")  # they run other computations' kernels
-_FREE = frozenset(
+FREE = frozenset(
     [
         *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all"),
         *("add-dependency", "opt-barrier", "partition-id", "replica-id", "domain"),
@@ -107,7 +107,7 @@ def _scheduled(
 ) -> Iterator[tuple[int, Instruction, int | None]]:
     """What a computation launches: where it stands, the instruction, how often it runs."""
     for instruction in module.computations[where].instructions.values():
-        if instruction.opcode in _FREE or instruction.opcode.endswith(("-done", "-update")):
+        if instruction.opcode in FREE or instruction.opcode.endswith(("-done", "-update")):
             continue
         if instruction.opcode not in _SEQUENCES:
             yield where, instruction, runs
@@ -137,7 +137,7 @@ def _kernel(
     around = module.computations[where]
     fused = list(module.fused(instruction))
     read, written = _traffic(module, around, instruction)
-    named = [inner for inner in fused if inner.op_name and inner.opcode not in _FREE]
+    named = [inner for inner in fused if inner.op_name and inner.opcode not in FREE]
     products = sum(
         inner.opcode in _PRODUCTS or inner.detail.startswith(_PRODUCT_TARGETS) for inner in fused
     )

@@ -119,12 +119,17 @@ def as_table(account: Account, model: str, dtype: str, depth: int = 0) -> str:
         rows.append(_cells(_sum(chosen, phase if len(phases) > 1 else "total"), account.total))
     if len(phases) > 1:
         rows.append(_cells(_sum(layers, "total"), account.total))
+    heading = title(account, model, dtype)
+    return "\n".join([heading, "", aligned(rows, range(2, len(rows[0]))), "", *_words(account)])
+
+
+def title(account: Account, model: str, dtype: str) -> str:
+    """What a table is of."""
     size = "x".join(map(str, account.image_shape))
-    title = (
+    return (
         f"{model}, {account.phase}, batch {account.batch_size}, images {size}, {dtype}, "
         f"program for {account.platform}"
     )
-    return "\n".join([title, "", aligned(rows, range(2, len(rows[0]))), "", *_words(account)])
 
 
 def _sum(layers: Sequence[Layer], name: str) -> Layer:

@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnets.cli import backend
+from resnets.cli import backend, scenario
 from resnets.cli.parser import Parser
 from resnets.errors import UserError
 
@@ -27,9 +28,19 @@ examples:
   launch.sh analyze cifar_resnet20 --compiled --batch_size=32 --depth=1
   launch.sh analyze --compare=vgg16,googlenet,resnet50,densenet121
   launch.sh analyze resnet50 --format=json > resnet50.json
+  launch.sh analyze resnet50 --hardware=tpu_v5e --batch_size=128 --precision=bfloat16 --depth=2
+  launch.sh analyze resnet50 --hardware=hypothetical --fusion=streamed --depth=1
 
 NAME may carry fields of its family: NAME:field=value,... A layer's FLOPs are twice its
 multiply-adds, padded taps counted as in the papers, and one for each other operation on an element.
+
+With --hardware the costs are projected onto a machine: a shipped one (hypothetical, tpu_v4,
+tpu_v5e, tpu_v5p, tpu_v6e, a100_80, h100_sxm, h200) or a file of your own. --fusion: none runs every
+operation on its own; epilogue lets normalisation, activation and addition ride on what produced
+their operand; streamed moves operands and results of convolutions and products once and nothing
+else, as hand calculations do; compiled takes the kernels of this machine's compiler. --residency:
+what stays on chip between steps. --tiling=once takes every operand once, search cuts what does not
+fit.
 exit status: 0 done, 1 failed, 2 bad arguments."""
 
 PHASES = ("inference", "train")
@@ -58,7 +69,9 @@ def _parser() -> Parser:
     add("--platform", choices=PLATFORMS, default="tpu", help="whose program (default: tpu)")
     add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
     add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
+    add("--charts", default="", metavar="DIR", help="write roofline, layer times and occupancy")
     add("--format", choices=FORMATS, default="table", help="default: table")
+    scenario.add_options(parser)
     return parser
 
 
@@ -73,6 +86,11 @@ def main(argv: Sequence[str]) -> int:
         parser.error(f"{overrides[0]} needs --config; a NAME takes NAME:field=value")
     if args.compiled and (args.compare or args.format == "csv"):
         parser.error("--compiled shows one network, as a table or json")
+    if args.hardware and (args.compare or args.compiled):
+        parser.error("--hardware shows one network, without --compare and --compiled")
+    if args.charts and not args.hardware:
+        parser.error("--charts needs --hardware=NAME|FILE.toml")
+    scenario.check(args)
     if args.depth < 0:
         parser.error(f"--depth={args.depth} must be at least 0")
     backend.configure()
@@ -124,18 +142,26 @@ def _account(given: "Subject", args: argparse.Namespace) -> "Account":
 
 def _compile(given: "Subject", args: argparse.Namespace) -> "Compiled":
     """Lower for this machine, whatever platform the account is of, and compile."""
-    import jax
-
     from resnets.analysis.compiled import compile_program
 
-    here = {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
-    return compile_program(_lower(given, args, here))
+    return compile_program(_lower(given, args, _here()))
+
+
+def _here() -> str:
+    """Name the platform of this machine, as lowering does."""
+    import jax
+
+    return {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
 
 
 def _show(given: "Subject", args: argparse.Namespace) -> int:
     from resnets.analysis import render, render_compiled
+    from resnets.analysis.account import account as account_of
 
-    account = _account(given, args)
+    lowered = _lower(given, args, args.platform)
+    account = account_of(lowered, args.phase, args.batch_size, given.image_shape)
+    if args.hardware:
+        return _project(given, lowered, account, args)
     compiled = _compile(given, args) if args.compiled else None
     if args.format == "table":
         print(render.as_table(account, given.name, given.dtype, args.depth))
@@ -146,6 +172,32 @@ def _show(given: "Subject", args: argparse.Namespace) -> int:
     if compiled:
         content["compiled"] = render_compiled.as_dict(compiled, args.depth)
     print(render.as_json(content) if args.format == "json" else render.as_csv([content]))
+    return 0
+
+
+def _project(
+    given: "Subject", lowered: "Lowered", account: "Account", args: argparse.Namespace
+) -> int:
+    from resnets.analysis import render, render_projection
+
+    here = _lower(given, args, _here()) if args.fusion == "compiled" else lowered
+    projection = scenario.project(here, args)
+    scene = projection, args.fusion, args.precision, args.batch_size, args.depth
+    if args.charts:
+        from resnets.analysis import charts
+
+        charts.write(charts.draw(projection), Path(args.charts))
+    if args.format == "table":
+        title = render.title(account, given.name, given.dtype)
+        print(f"{title}\n{render_projection.as_table(*scene)}")
+        return 0
+    content = render.as_dict(account, given.name, given.dtype, args.depth)
+    content["hardware"] = render_projection.hardware_dict(projection.hardware)
+    content["projection"] = render_projection.as_dict(*scene)
+    if args.format == "json":
+        print(render.as_json(content))
+    else:
+        print(render_projection.as_csv(given.name, content["projection"]))
     return 0
 
 

@@ -1,0 +1,36 @@
+"""Machines described in small files: memories from the inside out, compute units, overheads."""
+
+from resnets.analysis.hardware.library import load, names
+from resnets.analysis.hardware.machine import (
+    DTYPES,
+    KINDS,
+    TOPOLOGIES,
+    Hardware,
+    Interconnect,
+    Memory,
+    Sample,
+    Unit,
+)
+from resnets.analysis.hardware.quantities import quantity, spell
+from resnets.analysis.hardware.reader import parse
+from resnets.analysis.hardware.settings import keys, replace
+from resnets.analysis.hardware.writer import dumps
+
+__all__ = [
+    "DTYPES",
+    "KINDS",
+    "TOPOLOGIES",
+    "Hardware",
+    "Interconnect",
+    "Memory",
+    "Sample",
+    "Unit",
+    "dumps",
+    "keys",
+    "load",
+    "names",
+    "parse",
+    "quantity",
+    "replace",
+    "spell",
+]
