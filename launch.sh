@@ -19,6 +19,8 @@ usage: ./launch.sh [VERB ...]
                                    one run; --config.FIELD=VALUE sets any field
   ./launch.sh models [NAME ...]    the networks: paper, parameters, multiply-adds, depth
   ./launch.sh analyze NAME        what a network costs, layer by layer: FLOPs and bytes
+  ./launch.sh whatif NAME --hardware=FILE --vary=KEY=FIRST:LAST:x2
+                                   what it would take on variants of a machine
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh report DIR           write a study's report again from its files

@@ -13,11 +13,12 @@ PACKAGE = Path(resnets.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 CHECKOUT = PACKAGE.parent
 
-EVERYBODY_MAY_IMPORT = {"errors", "arguments", "columns"}
+EVERYBODY_MAY_IMPORT = {"errors", "arguments", "columns", "drawing"}
 MAY_IMPORT = {
     "errors": set(),
     "arguments": set(),
     "columns": set(),
+    "drawing": set(),
     "models": set(),
     "data": set(),
     "reports": set(),

@@ -44,39 +44,53 @@ class Emitter:
         self.ops.append(self._op(instruction.kind, instruction, operands, results, prefix))
         return list(results)
 
-    def each(self, instruction: Instruction, values: list[Value], prefix: str) -> Stack:
+    def each(self, instruction: Instruction, values: list[Value], prefix: str) -> Value:
         """Apply an element-wise operation to each element of stacks."""
-        count = next(len(value.elements) for value in values if isinstance(value, Stack))
-        result = instruction.result_types[0]
-        kind = Type(result.shape[1:], result.dtype)
-        operand_kinds = tuple(
-            Type(k.shape[1:], k.dtype) if k.shape == result.shape else k
-            for k in instruction.operand_types
+        kinds, result = instruction.operand_types, instruction.result_types[0]
+        return self._at(instruction, prefix, tuple(values), kinds, result)
+
+    def _at(
+        self,
+        instruction: Instruction,
+        prefix: str,
+        operands: tuple[Value, ...],
+        kinds: tuple[Type, ...],
+        result: Type,
+        kind: str = "",
+    ) -> Value:
+        """An element-wise operation on values, element by element where one is a stack."""
+        stacks = [operand for operand in operands if isinstance(operand, Stack)]
+        if not stacks:
+            numbers = tuple(operand for operand in operands if isinstance(operand, int))
+            return self._one(instruction, prefix, numbers, kinds, result, kind)
+        inner = Type(result.shape[1:], result.dtype)
+        inner_kinds = tuple(
+            Type(k.shape[1:], k.dtype) if k.shape == result.shape else k for k in kinds
         )
-        columns = [elements(value, count) for value in values]
+        columns = [elements(operand, len(stacks[0].elements)) for operand in operands]
         return Stack(
             tuple(
-                self._one(instruction, prefix, operands, operand_kinds, kind)
-                for operands in zip(*columns, strict=True)
+                self._at(instruction, prefix, row, inner_kinds, inner, kind)
+                for row in zip(*columns, strict=True)
             )
         )
 
-    def reduced(self, instruction: Instruction, values: list[Value], prefix: str) -> int:
+    def reduced(self, instruction: Instruction, values: list[Value], prefix: str) -> Value:
         """Reduce each element of a stack, then the results with one another."""
-        stack, initial = ids(values[0]), ids(values[1])[0]
         whole, start = instruction.operand_types
+        parts = list(elements(values[0], whole.shape[0]))
         element, result = Type(whole.shape[1:], whole.dtype), instruction.result_types[0]
-        parts = list(stack)
         if element.shape != result.shape:
-            kinds = (element, start)
+            initial = ids(values[1])[0]
             parts = [
-                self._one(instruction, prefix, (number, initial), kinds, result) for number in stack
+                self._one(instruction, prefix, (*ids(part), initial), (element, start), result)
+                for part in parts
             ]
         body = instruction.regions[0].instructions[0].kind
         reached = parts[0]
         for part in parts[1:]:
             pair = (reached, part)
-            reached = self._one(instruction, prefix, pair, (result, result), result, body)
+            reached = self._at(instruction, prefix, pair, (result, result), result, body)
         return reached
 
     def _one(

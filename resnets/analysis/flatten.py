@@ -171,9 +171,11 @@ class _Flattener(Emitter):
 
     def _view(self, value: Value, instruction: Instruction, prefix: str) -> Value:
         shape = instruction.result_types[0].shape
-        if isinstance(value, Stack) and (not shape or shape[0] != len(value.elements)):
+        seen = instruction.operand_types[0].shape
+        alone = shape == (1, *seen) or seen == (1, *shape)  # a round of a loop around this one
+        if isinstance(value, Stack) and not alone and shape[:1] != (len(value.elements),):
             whole = self.tensor(instruction.operand_types[0], "intermediate")
-            self.ops.append(self._op("concatenate", instruction, value.elements, (whole,), prefix))
+            self.ops.append(self._op("concatenate", instruction, ids(value), (whole,), prefix))
             return whole
         return value
 
@@ -193,7 +195,7 @@ class _Flattener(Emitter):
             return None
         return None if any(self.value(value) != 0 for value in at[1:]) else index
 
-    def _element(self, instruction: Instruction, values: list[Value]) -> int | None:
+    def _element(self, instruction: Instruction, values: list[Value]) -> Value | None:
         shape = instruction.operand_types[0].shape
         index = self._round(shape, instruction.attributes["sizes"], values[1:])
         if index is None:
@@ -207,7 +209,7 @@ class _Flattener(Emitter):
         array, update, *at = values
         shape, size = (kind.shape for kind in instruction.operand_types[:2])
         index = self._round(shape, size, at)
-        if index is None or isinstance(update, Stack):
+        if index is None or (isinstance(update, Stack) and len(update.elements) != size[1]):
             return None
         replaced = list(elements(array, shape[0]))
         replaced[index] = update
@@ -217,8 +219,7 @@ class _Flattener(Emitter):
         """Weights that inference converts are stored converted."""
         if isinstance(value, Stack):
             element = Type(kind.shape[1:], kind.dtype)
-            stored = (self._as_stored(number, element) for number in value.elements)
-            return Stack(tuple(number for number in stored if isinstance(number, int)))
+            return Stack(tuple(self._as_stored(part, element) for part in value.elements))
         if (value, kind.dtype) not in self._stored:
             weight = self.tensors[value]
             copy = self.tensor(Type(weight.type.shape, kind.dtype), "weight", weight.owner)

@@ -35,6 +35,12 @@ _NAMES = {
     "i1": "bool",
     "i8": "int8",
     "ui8": "uint8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "ui16": "uint16",
+    "ui32": "uint32",
+    "ui64": "uint64",
 }
 
 

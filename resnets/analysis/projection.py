@@ -7,6 +7,8 @@ with the overlap and overhead that the hardware file states.
 
 import dataclasses
 import functools
+import itertools
+import math
 from collections.abc import Mapping
 
 from resnets.analysis.hardware import Hardware, Memory
@@ -165,12 +167,21 @@ def project(
       AnalysisError: not even the smallest tile of some product fits a memory.
     """
     plans = {}
-    for inner, outer in zip(hardware.memories, hardware.memories[1:], strict=False):
-        if outer.read != float("inf") or outer is hardware.memories[-1]:
-            tile = inner.capacity if inner.per_core else None
-            capacity = hardware.total_capacity(inner)
-            plans[outer.name] = plan(schedule, capacity, residency, tiling, tile)
+    for inner, outer in moved_between(hardware):
+        tile = inner.capacity if inner.per_core else None
+        capacity = hardware.total_capacity(inner)
+        plans[outer.name] = plan(schedule, capacity, residency, tiling, tile)
     return timed(schedule, hardware, plans, residency, tiling)
+
+
+def moved_between(hardware: Hardware) -> list[tuple[Memory, Memory]]:
+    """Memories and the next one out, where moving takes time; external memory always."""
+    outermost = hardware.memories[-1]
+    return [
+        (inner, outer)
+        for inner, outer in itertools.pairwise(hardware.memories)
+        if outer is outermost or min(outer.read, outer.write) < math.inf
+    ]
 
 
 def timed(

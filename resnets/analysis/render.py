@@ -83,12 +83,18 @@ def as_json(content: Any) -> str:
 
 def as_csv(contents: Sequence[dict[str, Any]]) -> str:
     """A row a layer, with the network's name before it."""
+    return rows_as_csv(
+        [{"model": content["model"], **row} for content in contents for row in content["layers"]]
+    )
+
+
+def rows_as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows under the names of all their fields; what a row lacks is 0."""
     text = io.StringIO()
-    names = ["model", *contents[0]["layers"][0]]
-    writer = csv.DictWriter(text, fieldnames=names, lineterminator="\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(text, fieldnames=names, restval=0, lineterminator="\n")
     writer.writeheader()
-    for content in contents:
-        writer.writerows({"model": content["model"], **row} for row in content["layers"])
+    writer.writerows(rows)
     return text.getvalue().rstrip("\n")
 
 

@@ -1,14 +1,13 @@
 """A projection as a table or as JSON-able data; units stand in the names and headings."""
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from resnets.analysis.hardware import Hardware
 from resnets.analysis.projection import OVERHEAD, Projection, StepTime
+from resnets.analysis.render import rows_as_csv
 from resnets.columns import aligned
 
 
@@ -186,7 +185,6 @@ def _row(layer: LayerTime) -> dict[str, Any]:
 
 def as_csv(model: str, content: dict[str, Any]) -> str:
     """A row a layer of a projection's data; what has parts gets a column each."""
-    text = io.StringIO()
     rows = []
     for layer in content["layers"]:
         row = {"model": model}
@@ -196,11 +194,7 @@ def as_csv(model: str, content: dict[str, Any]) -> str:
             else:
                 row[key] = ";".join(value) if isinstance(value, list) else value
         rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, fieldnames=names, restval=0, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().rstrip("\n")
+    return rows_as_csv(rows)
 
 
 def _scaled(seconds: float) -> tuple[float, str]:

@@ -28,9 +28,13 @@ class Argument:
 
 
 class Stack(NamedTuple):
-    """An array whose leading axis counts the rounds of a loop, kept as its elements."""
+    """An array whose leading axis counts the rounds of a loop, kept as its elements.
 
-    elements: tuple[int, ...]
+    In a loop around a loop the elements are stacks themselves. One element stands for the array of
+    its shape with a leading axis of one, too.
+    """
+
+    elements: "tuple[Value, ...]"
 
 
 Value = int | Stack
@@ -78,11 +82,13 @@ def fold(kind: str, direction: str, numbers: Sequence[int | None]) -> int | None
 
 def ids(value: Value) -> tuple[int, ...]:
     """The tensors of a value."""
-    return value.elements if isinstance(value, Stack) else (value,)
+    if not isinstance(value, Stack):
+        return (value,)
+    return tuple(number for element in value.elements for number in ids(element))
 
 
-def elements(value: Value, count: int) -> tuple[int, ...]:
-    """One tensor for each round; all rounds see the same one unless it is a stack."""
+def elements(value: Value, count: int) -> tuple[Value, ...]:
+    """One value for each round; all rounds see the same one unless it is a stack."""
     return value.elements if isinstance(value, Stack) else (value,) * count
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from resnets.errors import RunError, UserError, suggest
 
-VERBS = ("study", "train", "models", "analyze", "export", "report", "tensorboard", "test")
+VERBS = ("study", "train", "models", "analyze", "whatif", "export", "report", "tensorboard", "test")
 PLANNED = ("validate", "bench", "status")
 INTERRUPTED = 130
 

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnets.cli import backend, scenario
-from resnets.cli.parser import Parser
+from resnets.cli import backend, scenario, subject
+from resnets.cli.parser import Parser, int_list
 from resnets.errors import UserError
 
 if TYPE_CHECKING:
     from resnets.analysis import Account
     from resnets.analysis.compiled import Compiled
     from resnets.analysis.lower import Lowered
+    from resnets.analysis.projection import Projection
+    from resnets.analysis.scaling import Scaled
     from resnets.cli.subject import Subject
 
 _DESCRIPTION = """\
@@ -30,6 +32,8 @@ examples:
   launch.sh analyze resnet50 --format=json > resnet50.json
   launch.sh analyze resnet50 --hardware=tpu_v5e --batch_size=128 --precision=bfloat16 --depth=2
   launch.sh analyze resnet50 --hardware=hypothetical --fusion=streamed --depth=1
+  launch.sh analyze resnet50 --hardware=tpu_v5e --phase=train --batch_size=128 --dtype=bfloat16 \
+      --devices=1,8,64,256 --depth=1
 
 NAME may carry fields of its family: NAME:field=value,... A layer's FLOPs are twice its
 multiply-adds, padded taps counted as in the papers, and one for each other operation on an element.
@@ -43,32 +47,17 @@ what stays on chip between steps. --tiling=once takes every operand once, search
 fit.
 exit status: 0 done, 1 failed, 2 bad arguments."""
 
-PHASES = ("inference", "train")
 FORMATS = ("table", "csv", "json")
-PLATFORMS = ("tpu", "cuda", "cpu")
-DTYPES = ("float32", "bfloat16")
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} must be a whole number of at least 1")
-    return int(text)
 
 
 def _parser() -> Parser:
     parser = Parser("analyze", _DESCRIPTION, _EPILOG)
     add = parser.add_argument
-    add("name", nargs="?", metavar="NAME", help="a network of `launch.sh models`")
-    add("--config", default="", help="FILE.py or FILE.py:key=value,... in place of NAME")
+    subject.add_options(parser)
     add("--compare", default="", metavar="A,B,...", help="several networks side by side")
-    add("--phase", choices=PHASES, default="inference", help="default: inference")
-    add("--batch_size", type=_positive, default=1, help="images at once (default: 1)")
-    add("--image_size", default="", help="224, 224x192 or 224x192x3 (default: the paper's)")
-    add("--classes", type=_positive, help="size of the last layer (default: the paper's)")
-    add("--dtype", choices=DTYPES, default="", help="compute dtype (default: the network's)")
-    add("--platform", choices=PLATFORMS, default="tpu", help="whose program (default: tpu)")
     add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
     add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
+    add("--devices", type=int_list, default=(), metavar="1,8,64", help="scale a training step")
     add("--charts", default="", metavar="DIR", help="write roofline, layer times and occupancy")
     add("--format", choices=FORMATS, default="table", help="default: table")
     scenario.add_options(parser)
@@ -79,35 +68,30 @@ def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     parser = _parser()
     args, overrides = parser.parse_with_overrides(argv)
-    chosen = [option for option in (args.name, args.config, args.compare) if option]
-    if len(chosen) != 1:
+    if not args.compare:
+        subject.check(args, overrides)
+    elif args.name or args.config or overrides:
         parser.error("give one of NAME, --config=FILE or --compare=A,B,...")
-    if overrides and not args.config:
-        parser.error(f"{overrides[0]} needs --config; a NAME takes NAME:field=value")
     if args.compiled and (args.compare or args.format == "csv"):
         parser.error("--compiled shows one network, as a table or json")
     if args.hardware and (args.compare or args.compiled):
         parser.error("--hardware shows one network, without --compare and --compiled")
     if args.charts and not args.hardware:
         parser.error("--charts needs --hardware=NAME|FILE.toml")
+    if args.devices and not (args.hardware and args.phase == "train"):
+        parser.error("--devices scales a training step: add --phase=train and --hardware=NAME|FILE")
+    if any(count < 1 for count in args.devices):
+        parser.error(f"--devices={','.join(map(str, args.devices))} must be at least 1 each")
     scenario.check(args)
     if args.depth < 0:
         parser.error(f"--depth={args.depth} must be at least 0")
     backend.configure()
-    from resnets.cli import subject
-
     if args.compare:
         names = _split_names(args.compare)
         return _compare(
             [subject.named(name, args.classes, args.image_size, args.dtype) for name in names], args
         )
-    if args.config:
-        given = subject.configured(
-            args.config, overrides, args.classes, args.image_size, args.dtype
-        )
-    else:
-        given = subject.named(args.name, args.classes, args.image_size, args.dtype)
-    return _show(given, args)
+    return _show(subject.given(args, overrides), args)
 
 
 def _split_names(text: str) -> list[str]:
@@ -121,22 +105,10 @@ def _split_names(text: str) -> list[str]:
     return names
 
 
-def _lower(given: "Subject", args: argparse.Namespace, platform: str) -> "Lowered":
-    from resnets import analysis
-    from resnets.analysis import lower
-
-    try:
-        if args.phase == "train":
-            return lower.training_step(given.recipe(args.batch_size), given.stored_shape, platform)
-        return lower.inference(given.model, given.image_shape, args.batch_size, platform)
-    except analysis.AnalysisError as error:
-        raise UserError(f"{given.name}: {error}") from None
-
-
 def _account(given: "Subject", args: argparse.Namespace) -> "Account":
     from resnets.analysis.account import account
 
-    lowered = _lower(given, args, args.platform)
+    lowered = subject.lower(given, args, args.platform)
     return account(lowered, args.phase, args.batch_size, given.image_shape)
 
 
@@ -144,7 +116,7 @@ def _compile(given: "Subject", args: argparse.Namespace) -> "Compiled":
     """Lower for this machine, whatever platform the account is of, and compile."""
     from resnets.analysis.compiled import compile_program
 
-    return compile_program(_lower(given, args, _here()))
+    return compile_program(subject.lower(given, args, _here()))
 
 
 def _here() -> str:
@@ -158,7 +130,7 @@ def _show(given: "Subject", args: argparse.Namespace) -> int:
     from resnets.analysis import render, render_compiled
     from resnets.analysis.account import account as account_of
 
-    lowered = _lower(given, args, args.platform)
+    lowered = subject.lower(given, args, args.platform)
     account = account_of(lowered, args.phase, args.batch_size, given.image_shape)
     if args.hardware:
         return _project(given, lowered, account, args)
@@ -178,10 +150,12 @@ def _show(given: "Subject", args: argparse.Namespace) -> int:
 def _project(
     given: "Subject", lowered: "Lowered", account: "Account", args: argparse.Namespace
 ) -> int:
-    from resnets.analysis import render, render_projection
+    from resnets.analysis import render, render_projection, render_scaling
 
-    here = _lower(given, args, _here()) if args.fusion == "compiled" else lowered
+    where = scenario.platform(args)
+    here = lowered if where == args.platform else subject.lower(given, args, where)
     projection = scenario.project(here, args)
+    scaled = _scale(given, here, projection, args)
     scene = projection, args.fusion, args.precision, args.batch_size, args.depth
     if args.charts:
         from resnets.analysis import charts
@@ -190,15 +164,33 @@ def _project(
     if args.format == "table":
         title = render.title(account, given.name, given.dtype)
         print(f"{title}\n{render_projection.as_table(*scene)}")
+        if scaled:
+            print("\n" + render_scaling.as_table(scaled, args.batch_size))
         return 0
     content = render.as_dict(account, given.name, given.dtype, args.depth)
     content["hardware"] = render_projection.hardware_dict(projection.hardware)
     content["projection"] = render_projection.as_dict(*scene)
+    if scaled:
+        content["scaling"] = render_scaling.as_rows(scaled, args.batch_size)
     if args.format == "json":
         print(render.as_json(content))
     else:
         print(render_projection.as_csv(given.name, content["projection"]))
     return 0
+
+
+def _scale(
+    given: "Subject", lowered: "Lowered", projection: "Projection", args: argparse.Namespace
+) -> "list[Scaled]":
+    from resnets import analysis
+    from resnets.analysis.scaling import scale
+
+    if not args.devices:
+        return []
+    try:
+        return scale(lowered.graph, projection, args.devices)
+    except analysis.AnalysisError as error:
+        raise UserError(f"{given.name}: {error}") from None
 
 
 def _compare(several: "list[Subject]", args: argparse.Namespace) -> int:

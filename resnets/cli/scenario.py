@@ -52,6 +52,15 @@ def check(args: argparse.Namespace) -> None:
     args.tiling = args.tiling or "search"
 
 
+def platform(args: argparse.Namespace) -> str:
+    """Whose program to lower: what a compiler fused is known of this machine's only."""
+    if args.fusion != "compiled":
+        return str(args.platform)
+    import jax
+
+    return {"gpu": "cuda"}.get(jax.default_backend(), jax.default_backend())
+
+
 def schedule(lowered: "Lowered", args: argparse.Namespace) -> "Schedule":
     """Make the schedule that the options ask for."""
     from resnets.analysis.fusion import schedule as fused

@@ -1,5 +1,6 @@
 """What is analysed: networks by name or from a config file, with batch, images and dtype."""
 
+import argparse
 import ast
 import dataclasses
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from resnets.errors import UserError
 if TYPE_CHECKING:
     from flax.linen import Module
 
+    from resnets.analysis.lower import Lowered
     from resnets.training.step import Recipe
 
 Shape = tuple[int, int, int]
@@ -65,6 +67,73 @@ class Subject:
         preprocessing = Preprocessing(channels, channels, **augmented)
         mesh = device_mesh(jax.devices()[:1])
         return Recipe(self.model, preprocessing, mesh, batch_size, **recipe)
+
+
+PHASES = ("inference", "train")
+PLATFORMS = ("tpu", "cuda", "cpu")
+DTYPES = ("float32", "bfloat16")
+
+
+def positive(text: str) -> int:
+    """Read a whole number of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be a whole number of at least 1")
+    return int(text)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says which network, and on what."""
+    add = parser.add_argument
+    add("name", nargs="?", metavar="NAME", help="a network of `launch.sh models`")
+    add("--config", default="", help="FILE.py or FILE.py:key=value,... in place of NAME")
+    add("--phase", choices=PHASES, default="inference", help="default: inference")
+    add("--batch_size", type=positive, default=1, help="images at once (default: 1)")
+    add("--image_size", default="", help="224, 224x192 or 224x192x3 (default: the paper's)")
+    add("--classes", type=positive, help="size of the last layer (default: the paper's)")
+    add("--dtype", choices=DTYPES, default="", help="compute dtype (default: the network's)")
+    add("--platform", choices=PLATFORMS, default="tpu", help="whose program (default: tpu)")
+
+
+def check(args: argparse.Namespace, overrides: list[str]) -> None:
+    """Refuse options that name no network, or two.
+
+    Raises:
+      UserError: says what to give.
+    """
+    if bool(args.name) == bool(args.config):
+        raise UserError("give one of NAME or --config=FILE; `launch.sh models` lists the names")
+    if overrides and not args.config:
+        raise UserError(f"{overrides[0]} needs --config; a NAME takes NAME:field=value")
+
+
+def given(args: argparse.Namespace, overrides: list[str]) -> Subject:
+    """Make the network that the options name.
+
+    Raises:
+      UserError: as `named` and `configured`.
+    """
+    shown = args.classes, args.image_size, args.dtype
+    if args.config:
+        return configured(args.config, overrides, *shown)
+    return named(args.name, *shown)
+
+
+def lower(network: Subject, args: argparse.Namespace, platform: str) -> "Lowered":
+    """Lower the phase that the options name.
+
+    Raises:
+      UserError: the network cannot be traced with these images; says where.
+    """
+    from resnets import analysis
+    from resnets.analysis import lower as lowering
+
+    try:
+        if args.phase == "train":
+            recipe = network.recipe(args.batch_size)
+            return lowering.training_step(recipe, network.stored_shape, platform)
+        return lowering.inference(network.model, network.image_shape, args.batch_size, platform)
+    except analysis.AnalysisError as error:
+        raise UserError(f"{network.name}: {error}") from None
 
 
 def named(spec: str, classes: int | None, size: str, dtype: str) -> Subject:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resnets.drawing.rendering import on_white, render, to_png
 from resnets.reports import palette
 from resnets.reports.comparison import METRICS, Metric, finals, mean_curve
 from resnets.reports.results import Run, Study
@@ -11,8 +12,19 @@ from resnets.reports.results import Run, Study
 if TYPE_CHECKING:
     import altair as alt
 
+__all__ = [
+    "NAMES",
+    "NARROW",
+    "WIDE",
+    "Chart",
+    "curves",
+    "draw",
+    "final_against_depth",
+    "on_white",
+    "to_png",
+]
+
 SPLITS = dict(zip(METRICS, ("training", "test"), strict=True))
-FONT = "Arial, Helvetica, sans-serif"
 WIDE, NARROW, GAP = 700, 300, 26
 """Pixels that the panels of a row share, on a page and on a phone; pixels between panels."""
 
@@ -32,47 +44,6 @@ class Chart:
     caption: str
     wide: str
     narrow: str
-
-
-def _style(chart: Any, width: int) -> dict[str, Any]:
-    direction, margin = ("vertical", 8) if width <= NARROW else ("horizontal", 30)
-    text = {"labelColor": palette.TEXT, "titleColor": palette.TEXT, "titleFontWeight": "normal"}
-    sizes = {"labelFontSize": 12, "titleFontSize": 12}
-    config = {
-        "background": "transparent",
-        "font": FONT,
-        "aria": False,
-        "view": {"stroke": None},
-        "axis": text
-        | sizes
-        | {"gridColor": palette.GRID, "domainColor": palette.AXIS, "tickColor": palette.AXIS},
-        "axisX": {"grid": False, "labelFlush": False},
-        "legend": text
-        | sizes
-        | {
-            "titleOrient": "left",
-            "titlePadding": 14,
-            "columnPadding": 14,
-            "symbolOpacity": 1,
-            "layout": {"top": {"direction": direction, "margin": margin}},
-        },
-        "title": {
-            "color": palette.TEXT,
-            "subtitleColor": palette.TEXT,
-            "fontSize": 14,
-            "subtitleFontSize": 12,
-            "subtitlePadding": 5,
-        },
-    }
-    return dict(chart.to_dict() | {"config": config})
-
-
-def _render(chart: Any, width: int, name: str) -> str:
-    import vl_convert
-
-    svg = str(vl_convert.vegalite_to_svg(_style(chart, width), allowed_base_urls=[]))
-    # Several charts share a page, where ids must not clash.
-    return svg.replace('id="clip', f'id="{name}-clip').replace("url(#clip", f"url(#{name}-clip")
 
 
 def _columns(panels: int, width: int) -> int:
@@ -256,22 +227,9 @@ def draw(study: Study) -> tuple[Chart, ...]:
         Chart(
             name,
             caption,
-            _render(make(study, WIDE), WIDE, f"{name}-wide"),
-            _render(make(study, NARROW), NARROW, f"{name}-narrow"),
+            render(make(study, WIDE), f"{name}-wide"),
+            render(make(study, NARROW), f"{name}-narrow", narrow=True),
         )
         for name, (caption, make, has_data) in zip(NAMES, kinds, strict=True)
         if has_data
     )
-
-
-def on_white(svg: str) -> str:
-    """The chart as a file of its own: on white, whatever lies behind."""
-    head, rest = svg.split(">", 1)
-    return f'{head}><rect width="100%" height="100%" fill="white"/>{rest}'
-
-
-def to_png(svg: str) -> bytes:
-    """Render at twice the size."""
-    import vl_convert
-
-    return bytes(vl_convert.svg_to_png(svg, scale=2))

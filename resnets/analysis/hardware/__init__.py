@@ -13,7 +13,7 @@ from resnets.analysis.hardware.machine import (
 )
 from resnets.analysis.hardware.quantities import quantity, spell
 from resnets.analysis.hardware.reader import parse
-from resnets.analysis.hardware.settings import keys, replace
+from resnets.analysis.hardware.settings import keys, read_number, replace, unit_of, value_of
 from resnets.analysis.hardware.writer import dumps
 
 __all__ = [
@@ -31,6 +31,9 @@ __all__ = [
     "names",
     "parse",
     "quantity",
+    "read_number",
     "replace",
     "spell",
+    "unit_of",
+    "value_of",
 ]

@@ -43,6 +43,35 @@ def replace(hardware: Hardware, key: str, value: float | str) -> Hardware:
         raise UserError(f"{hardware.name}: {key}={value}: {error}") from None
 
 
+def read_number(hardware: Hardware, key: str, text: str) -> float:
+    """Read a value for a key, such as `256KiB` for a capacity.
+
+    Raises:
+      UserError: unknown key or wrong unit.
+    """
+    setters = _setters(hardware)
+    if key not in setters:
+        raise UserError(f"{hardware.name}: unknown key {key!r}; {_valid(key, list(setters))}")
+    return _number(text, setters[key][0])
+
+
+def unit_of(hardware: Hardware, key: str) -> str:
+    """The unit of a key's numbers; empty for shares."""
+    return _setters(hardware)[key][0]
+
+
+def value_of(hardware: Hardware, key: str) -> float:
+    """The number that stands there; of a bus in each direction, the one that reads."""
+    part, _, rest = key.partition(".")
+    if not rest:
+        return float(getattr(hardware, part))
+    if part == "interconnect":
+        return float(getattr(hardware.interconnect, rest))
+    if rest.startswith("peak."):
+        return next(u.peak[rest[5:]] for u in hardware.units if u.name == part)
+    return float(getattr(hardware.memory(part), "read" if rest == "bandwidth" else rest))
+
+
 def _valid(key: str, valid: list[str]) -> str:
     hint = suggest(key, valid)
     return hint if "valid: " in hint else f"{hint} (valid: {', '.join(valid)})"

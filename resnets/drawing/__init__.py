@@ -1,0 +1,1 @@
+"""What charts share: colours, style, rendering, and forms that draw plain numbers."""

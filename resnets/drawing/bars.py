@@ -1,0 +1,146 @@
+"""The form of stacked bars: one below the other, in panels, a tick on each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resnets.drawing import palette
+from resnets.drawing.axes import prefixed
+
+WIDTH, ROW = 560, 17
+"""Pixels of a panel, and of a bar with the gap below it."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar.
+
+    Attributes:
+      label: it.
+      panel: the title of the panel it stands in.
+      segments: length of each, by name, in order.
+      tick: where a tick stands.
+    """
+
+    label: str
+    panel: str
+    segments: Mapping[str, float]
+    tick: float
+
+
+def _segments(bars: Sequence[Bar], size: float) -> list[dict[str, Any]]:
+    rows = []
+    for bar in bars:
+        start = 0.0
+        for name, length in bar.segments.items():
+            if length:
+                rows.append(
+                    {
+                        "label": bar.label,
+                        "part": name,
+                        "from": start / size,
+                        "to": (start + length) / size,
+                    }
+                )
+            start += length
+    return rows
+
+
+def _panel(
+    bars: Sequence[Bar], colours: Mapping[str, str], axis: tuple[float, float, str], tick: str
+) -> Any:
+    """One panel; `axis` is the end of its axis, the size of its unit, and its title."""
+    import altair as alt
+
+    end, size, title = axis
+    legend: dict[str, Any] = {
+        "title": None,
+        "orient": "top",
+        "direction": "horizontal",
+        "offset": 6,
+    }
+    y = alt.Y(
+        "label:N",
+        title=None,
+        scale=alt.Scale(domain=[bar.label for bar in bars], paddingInner=0.25, paddingOuter=0.15),
+        axis=alt.Axis(labelLimit=0, ticks=False, domain=False, labelPadding=6),
+    )
+    scale = alt.Scale(domain=[0, end / size], nice=False)
+    x = alt.X(
+        "from:Q",
+        title=title or None,
+        scale=scale,
+        axis=alt.Axis(grid=True, labels=bool(title), ticks=bool(title), tickCount=8),
+    )
+    parts = (
+        alt.Chart(alt.InlineData(values=_segments(bars, size)))
+        .mark_bar()
+        .encode(
+            x,
+            y,
+            x2="to:Q",
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(symbolType="square", symbolSize=130, columns=7, **legend),
+            ),
+        )
+    )
+    ticks = (
+        alt.Chart(
+            alt.InlineData(
+                values=[{"label": bar.label, "from": bar.tick / size, "what": tick} for bar in bars]
+            )
+        )
+        .mark_point(size=(ROW - 3) ** 2, stroke=palette.TEXT, strokeWidth=2, opacity=1)
+        .encode(
+            x,
+            y,
+            shape=alt.Shape(
+                "what:N",
+                scale=alt.Scale(domain=[tick], range=["M0,-1L0,1"]),
+                legend=alt.Legend(symbolStrokeColor=palette.TEXT, **legend),
+            ),
+        )
+    )
+    return alt.layer(parts, ticks, width=WIDTH, height=alt.Step(ROW))
+
+
+def stacked(
+    rows: Sequence[Bar],
+    colours: Mapping[str, str],
+    quantity: tuple[str, str],
+    tick: str,
+    title: tuple[str, str],
+) -> Any:
+    """Draw bars, a panel below the other.
+
+    Args:
+      rows: the bars; panels stand in the order in which they first appear.
+      colours: of each segment's name, in the order of the legend.
+      quantity: that the lengths are, and its unit; the axis takes the prefix that makes its
+        numbers short.
+      tick: what the ticks say.
+      title: and subtitle.
+    """
+    import altair as alt
+
+    longest = max((max(sum(row.segments.values()), row.tick) for row in rows), default=0.0)
+    measure, unit = quantity
+    size, spelling = prefixed(longest, unit)
+    panels = list(dict.fromkeys(row.panel for row in rows))
+    drawn = []
+    for panel in panels:
+        axis = (
+            1.02 * longest or 1.0,
+            size,
+            f"{measure}, {spelling}" if panel == panels[-1] else "",
+        )
+        chart = _panel([row for row in rows if row.panel == panel], colours, axis, tick)
+        if panel:
+            chart = chart.properties(
+                title=alt.TitleParams(panel, anchor="start", frame="group", fontSize=13, offset=3)
+            )
+        drawn.append(chart)
+    heading = alt.TitleParams(title[0], subtitle=title[1], fontSize=16, anchor="start", offset=12)
+    return alt.vconcat(*drawn, spacing=10, title=heading)
