@@ -23,6 +23,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 def pytest_addoption(parser):
     """Options of the slow groups."""
+    parser.addoption("--targets", action="store_true", help="also run device compilers")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
     parser.addoption("--parity", default="", help="interpreter that has torch and torchvision")
     parser.addoption("--parity_table", default="", help="write the measured differences to a csv")
@@ -44,8 +45,9 @@ def data_directory(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--slow"):
-        skip = pytest.mark.skip(reason="slow; --slow runs it")
-        for item in items:
-            if item.get_closest_marker("slow"):
-                item.add_marker(skip)
+    for group in ("slow", "targets"):
+        if not config.getoption(f"--{group}"):
+            skip = pytest.mark.skip(reason=f"{group}; --{group} runs it")
+            for item in items:
+                if item.get_closest_marker(group):
+                    item.add_marker(skip)

@@ -118,7 +118,7 @@ def compile_program(lowered: Lowered) -> Compiled:
     start = time.perf_counter()
     compiled = lowered.lowered.compile()
     seconds = time.perf_counter() - start
-    module = compiled.runtime_executable().hlo_modules()[0]
+    module = _module(compiled)
 
     def xla_flops(serialised: bytes) -> int | None:
         alone = type(module).from_serialized_hlo_module_proto(serialised)
@@ -127,23 +127,34 @@ def compile_program(lowered: Lowered) -> Compiled:
 
     training = any(op.phase != "forward" for op in lowered.graph.ops)
     scopes = Scopes(lowered.modules[()], lowered.modules, training)
-    serialised = module.as_serialized_hlo_module_proto()
-    found, warnings = kernels(serialised, scopes, xla_flops)
+    text = serialised(compiled)
+    found, warnings = kernels(text, scopes, xla_flops)
     analysis = compiled.cost_analysis() or {}
     totals = (int(analysis.get(n, 0)) for n in ("flops", "transcendentals", "bytes accessed"))
     return Compiled(
         found,
-        _memory(compiled.memory_analysis()),
+        memory_of(compiled),
         Totals(*totals),
         seconds,
         f"{here}, {device.device_kind}",
         (jax.__version__, jaxlib.version.__version__, device.client.platform_version),
         warnings,
-        serialised,
+        text,
     )
 
 
-def _memory(stats: Any) -> Memory:
+def _module(compiled: Any) -> Any:
+    return compiled.runtime_executable().hlo_modules()[0]
+
+
+def serialised(compiled: Any) -> bytes:
+    """The optimised module of what `Lowered.lowered.compile()` gives, for any device."""
+    return bytes(_module(compiled).as_serialized_hlo_module_proto())
+
+
+def memory_of(compiled: Any) -> Memory:
+    """What a compiled program occupies."""
+    stats = compiled.memory_analysis()
     return Memory(
         stats.argument_size_in_bytes,
         stats.output_size_in_bytes,

@@ -25,7 +25,7 @@ _FIELDS = {
     "fusion_kind=11 tuple_index=13# custom_call_target=28 id=35# operand_ids=36*# "
     "called_computation_ids=38*# control_predecessor_ids=37*# backend_config=43",
     "Shape": "element_type=2# dimensions=3*# tuple_shapes=4*Shape layout=5:Layout",
-    "Layout": "element_size_in_bits=7#",
+    "Layout": "element_size_in_bits=7# memory_space=8#",
     "Metadata": "op_name=2",
     "Program": "parameters=1*Shape result=2:Shape parameter_names=3*",
     "Schedule": "sequences=1*Entry",
@@ -62,6 +62,8 @@ class Instruction:
       called: identities of the computations that it names.
       rounds: of a loop, where the compiler knows them.
       place: of a parameter among its computation's, of an element in its tuple.
+      spaces: of memory that the arrays of its result lie in; 0 is the device's main memory.
+      config: remarks of the backend, JSON on most.
     """
 
     id: int
@@ -74,6 +76,8 @@ class Instruction:
     called: tuple[int, ...]
     rounds: int | None
     place: int = 0
+    spaces: tuple[int, ...] = ()
+    config: bytes = b""
 
     @property
     def bytes(self) -> int:
@@ -162,6 +166,13 @@ class Module:
         return list(found)
 
 
+def without_unread(serialised: bytes) -> bytes:
+    """The same module with what is read here only: no source files, no stack frames."""
+    proto = _messages()["Module"].FromString(serialised)
+    proto.DiscardUnknownFields()
+    return bytes(proto.SerializeToString())
+
+
 @functools.cache
 def _messages() -> dict[str, Any]:
     """Classes of the messages in `_FIELDS`, by name."""
@@ -199,18 +210,25 @@ def _instruction(proto: Any) -> Instruction:
         tuple(proto.called_computation_ids),
         _rounds(proto.backend_config) if opcode == "while" else None,
         proto.tuple_index if opcode == "get-tuple-element" else proto.parameter_number,
+        tuple(shape.layout.memory_space for shape in _arrays(proto.shape)),
+        proto.backend_config,
     )
 
 
-def _sizes(shape: Any, name: str) -> Iterator[int]:
+def _arrays(shape: Any) -> Iterator[Any]:
     if shape.element_type == _TUPLE:
         for element in shape.tuple_shapes:
-            yield from _sizes(element, name)
-    elif shape.element_type in _BITS:
-        bits = shape.layout.element_size_in_bits or _BITS[shape.element_type]
-        yield (math.prod(shape.dimensions) * bits + 7) // 8
+            yield from _arrays(element)
     else:
-        raise AnalysisError(f"{name}: element type {shape.element_type} has no known size")
+        yield shape
+
+
+def _sizes(shape: Any, name: str) -> Iterator[int]:
+    for array in _arrays(shape):
+        if array.element_type not in _BITS:
+            raise AnalysisError(f"{name}: element type {array.element_type} has no known size")
+        bits = array.layout.element_size_in_bits or _BITS[array.element_type]
+        yield (math.prod(array.dimensions) * bits + 7) // 8
 
 
 def _rounds(config: bytes) -> int | None:

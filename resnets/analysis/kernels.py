@@ -19,8 +19,8 @@ FREE = frozenset(
 )
 _VIEWS = ("broadcast", "iota", "reshape")
 _PARTIAL = ("slice", "dynamic-slice", "gather")
-_PRODUCTS = ("convolution", "dot")
-_PRODUCT_TARGETS = ("__cudnn$conv", "__cublas")
+PRODUCTS = ("convolution", "dot")
+PRODUCT_TARGETS = ("__cudnn$conv", "__cublas")
 _LIBRARIES = ("__cudnn", "__cublas")
 _KEYS = re.compile(
     r"\['([^']+)'\]"
@@ -91,18 +91,18 @@ def kernels(
     """
     module, warnings = Module(serialised), list[str]()
     found = []
-    for where, instruction, runs in _scheduled(module, module.entry, 1, warnings):
+    for where, instruction, runs in scheduled(module, module.entry, 1, warnings):
         flops = None
         if xla_flops:
             try:
                 flops = xla_flops(module.alone(where, instruction.id))
             except jax.errors.JaxRuntimeError as error:
                 warnings.append(f"{instruction.name}: not counted by XLA: {str(error)[:200]}")
-        found.append(_kernel(module, where, instruction, runs, flops, scopes))
+        found.append(kernel(module, where, instruction, runs, flops, scopes))
     return tuple(found), tuple(warnings)
 
 
-def _scheduled(
+def scheduled(
     module: Module, where: int, runs: int | None, warnings: list[str]
 ) -> Iterator[tuple[int, Instruction, int | None]]:
     """What a computation launches: where it stands, the instruction, how often it runs."""
@@ -123,10 +123,10 @@ def _scheduled(
             warnings.append(f"{instruction.name}: {what} not known; its kernels are not counted")
         for called, count in zip(instruction.called, times, strict=True):
             inner = None if runs is None or count is None else runs * count
-            yield from _scheduled(module, called, inner, warnings)
+            yield from scheduled(module, called, inner, warnings)
 
 
-def _kernel(
+def kernel(
     module: Module,
     where: int,
     instruction: Instruction,
@@ -134,12 +134,13 @@ def _kernel(
     flops: int | None,
     scopes: Scopes,
 ) -> Kernel:
+    """Describe one instruction that is launched."""
     around = module.computations[where]
     fused = list(module.fused(instruction))
     read, written = _traffic(module, around, instruction)
     named = [inner for inner in fused if inner.op_name and inner.opcode not in FREE]
     products = sum(
-        inner.opcode in _PRODUCTS or inner.detail.startswith(_PRODUCT_TARGETS) for inner in fused
+        inner.opcode in PRODUCTS or inner.detail.startswith(PRODUCT_TARGETS) for inner in fused
     )
     total, owner = (runs or 0) * (read + written), _owner(around, instruction)
     shares = _shares(named or [instruction], total, owner, scopes)

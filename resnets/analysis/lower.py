@@ -9,6 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from resnets.analysis import program
 from resnets.analysis.flatten import flatten
@@ -46,6 +47,7 @@ def inference(
     image_shape: tuple[int, int, int],
     batch_size: int = 1,
     platform: str = "tpu",
+    mesh: Mesh | None = None,
 ) -> Lowered:
     """Lower the evaluation-mode forward pass.
 
@@ -55,6 +57,8 @@ def inference(
       image_shape: `(height, width, channels)`.
       batch_size: images at once.
       platform: a name in `PLATFORMS`; on `cpu` some convolutions become matrix products.
+      mesh: devices to compile for, which need not exist, with one axis `data`: variables are on all
+        of them, images are split.
 
     Raises:
       AnalysisError: the network cannot be traced with these images; gives its own reason.
@@ -69,11 +73,17 @@ def inference(
 
     with trace:
         variables = jax.eval_shape(partial(model.init, **mode), _key(), images)
-    return _lower(forward, (variables, images), model, trace, platform, training=False)
+    arguments = (variables, images)
+    if mesh is not None:
+        arguments = (_placed(variables, mesh), _placed(images, mesh, "data"))
+    return _lower(forward, arguments, model, trace, platform, training=False)
 
 
 def training_step(
-    recipe: Recipe, image_shape: tuple[int, int, int], platform: str = "tpu"
+    recipe: Recipe,
+    image_shape: tuple[int, int, int],
+    platform: str = "tpu",
+    mesh: Mesh | None = None,
 ) -> Lowered:
     """Lower the trainer's own step: augmentation, forward, backward, optimiser.
 
@@ -81,25 +91,36 @@ def training_step(
       recipe: the run's recipe; its network must not be replicated over more than one device.
       image_shape: `(height, width, channels)` of the bytes that the step is given.
       platform: a name in `PLATFORMS`.
+      mesh: devices to compile for, as for `inference`; the recipe's own otherwise.
 
     Raises:
       AnalysisError: the step cannot be traced with these images; gives its own reason.
     """
     trace = _Trace()
 
+    placed = recipe if mesh is None else dataclasses.replace(recipe, mesh=mesh)
+
     def step(state: Any, images: Any, labels: Any, rate: Any, key: Any) -> Any:
-        return train_step(recipe, state, images, labels, rate, key)
+        return train_step(placed, state, images, labels, rate, key)
 
     with trace:
         state = jax.eval_shape(partial(initialise, recipe, image_shape=image_shape), _key())
-    arguments = (
-        state,
-        jax.ShapeDtypeStruct((recipe.batch_size, *image_shape), jnp.uint8),
-        jax.ShapeDtypeStruct((recipe.batch_size,), jnp.int32),
-        jax.ShapeDtypeStruct((), jnp.float32),
-        _key(),
-    )
+    images = jax.ShapeDtypeStruct((recipe.batch_size, *image_shape), jnp.uint8)
+    labels = jax.ShapeDtypeStruct((recipe.batch_size,), jnp.int32)
+    rate, key = jax.ShapeDtypeStruct((), jnp.float32), _key()
+    if mesh is not None:
+        state, rate, key = (_placed(tree, mesh) for tree in (state, rate, key))
+        images, labels = (_placed(tree, mesh, "data") for tree in (images, labels))
+    arguments = (state, images, labels, rate, key)
     return _lower(step, arguments, recipe.model, trace, platform, training=True)
+
+
+def _placed(tree: Any, mesh: Mesh, *axes: str) -> Any:
+    """Say where abstract arrays lie: on every device, or split along their first axis."""
+    sharding = NamedSharding(mesh, PartitionSpec(*axes))
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), tree
+    )
 
 
 def _key() -> Any:

@@ -34,6 +34,7 @@ examples:
   launch.sh analyze resnet50 --hardware=hypothetical --fusion=streamed --depth=1
   launch.sh analyze resnet50 --hardware=tpu_v5e --phase=train --batch_size=128 --dtype=bfloat16 \
       --devices=1,8,64,256 --depth=1
+  launch.sh analyze resnet50 --target=tpu_v5e --batch_size=8 --dtype=bfloat16 --depth=2
 
 NAME may carry fields of its family: NAME:field=value,... A layer's FLOPs are twice its
 multiply-adds, padded taps counted as in the papers, and one for each other operation on an element.
@@ -45,6 +46,9 @@ their operand; streamed moves operands and results of convolutions and products 
 else, as hand calculations do; compiled takes the kernels of this machine's compiler. --residency:
 what stays on chip between steps. --tiling=once takes every operand once, search cuts what does not
 fit.
+
+--target=tpu_v4|tpu_v5e|tpu_v5p|tpu_v6e[:TOPOLOGY] compiles the program with that machine's own
+compiler, which `launch.sh install` brings, and shows its estimates beside our projection.
 exit status: 0 done, 1 failed, 2 bad arguments."""
 
 FORMATS = ("table", "csv", "json")
@@ -57,6 +61,7 @@ def _parser() -> Parser:
     add("--compare", default="", metavar="A,B,...", help="several networks side by side")
     add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
     add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
+    add("--target", default="", metavar="NAME[:TOPOLOGY]", help="compile for a machine elsewhere")
     add("--devices", type=int_list, default=(), metavar="1,8,64", help="scale a training step")
     add("--charts", default="", metavar="DIR", help="write roofline, layer times and occupancy")
     add("--format", choices=FORMATS, default="table", help="default: table")
@@ -78,6 +83,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--hardware shows one network, without --compare and --compiled")
     if args.charts and not args.hardware:
         parser.error("--charts needs --hardware=NAME|FILE.toml")
+    if args.target:
+        return _target(args, overrides)
     if args.devices and not (args.hardware and args.phase == "train"):
         parser.error("--devices scales a training step: add --phase=train and --hardware=NAME|FILE")
     if any(count < 1 for count in args.devices):
@@ -92,6 +99,18 @@ def main(argv: Sequence[str]) -> int:
             [subject.named(name, args.classes, args.image_size, args.dtype) for name in names], args
         )
     return _show(subject.given(args, overrides), args)
+
+
+def _target(args: argparse.Namespace, overrides: list[str]) -> int:
+    from resnets.cli import targets
+
+    subject.check(args, overrides)
+    if args.hardware or args.compiled or args.charts or args.compare:
+        raise UserError("--target stands alone: leave out --hardware, --compiled and --charts")
+    if len(args.devices) > 1:
+        raise UserError("--target takes one number of --devices at a time")
+    devices = args.devices[0] if args.devices else 1
+    return targets.show(args, overrides, devices)
 
 
 def _split_names(text: str) -> list[str]:

@@ -2,8 +2,10 @@
 
 import argparse
 import dataclasses
+import importlib.util
 import sys
 from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from resnets.cli import backend
@@ -12,6 +14,8 @@ from resnets.errors import UserError, suggest
 
 ENGINES = ("local",)
 PLANNED_ENGINES = ("ray", "slurm")
+CLAIMS = "claims"
+"""A study that is no grid of runs: a package of experiments/ with a command of its own."""
 
 _DESCRIPTION = """\
 Run a study: the grid of arms, depths and seeds that experiments/NAME.py declares. Runs that are
@@ -23,6 +27,8 @@ examples:
   launch.sh study degradation --depths=8,20,56,110 --seeds=5
   launch.sh study degradation --workdir=runs/slow --config.learning_rate=0.01
   launch.sh study degradation --workdir=runs/c --config.model.shortcut=C --arms=residual
+  launch.sh study claims                           what the source documents say, held against our
+                                                   numbers; has options of its own, see its --help
 
 --config.FIELD=VALUE sets a field of every run's config; configs/common.py lists them.
 The summary goes to stdout, progress to stderr. The study directory then holds manifest.jsonl,
@@ -52,7 +58,11 @@ def _positive(text: str) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
+    if CLAIMS in argv[:1]:
+        return _claims(argv[1:])
     args, overrides = _parser().parse_with_overrides(argv)
+    if args.name == CLAIMS:
+        raise UserError(f"write `study {CLAIMS}` first and its own options after it")
     if args.engine in PLANNED_ENGINES:
         raise UserError(f"--engine={args.engine} is not there yet; valid: {', '.join(ENGINES)}")
     if args.engine not in ENGINES:
@@ -92,3 +102,16 @@ def _known_arms(wanted: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple
         if arm not in known:
             raise UserError(f"unknown arm {arm!r}; {suggest(arm, known)}")
     return known if wanted is None else wanted
+
+
+def _claims(argv: Sequence[str]) -> int:
+    """Run the study of claims, whatever other package named experiments is on the path."""
+    folder = Path(__file__).parents[2] / "experiments"
+    if not (folder / CLAIMS).is_dir():
+        raise UserError(f"study {CLAIMS}: {folder / CLAIMS} is missing; run it from a checkout")
+    if folder.name not in sys.modules:
+        spec = ModuleSpec(folder.name, None, is_package=True)
+        spec.submodule_search_locations = [str(folder)]
+        sys.modules[folder.name] = importlib.util.module_from_spec(spec)
+    status: int = importlib.import_module(f"{folder.name}.{CLAIMS}.command").main(argv)
+    return status

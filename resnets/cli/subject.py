@@ -3,6 +3,7 @@
 import argparse
 import ast
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from resnets.arguments import split_call
@@ -10,6 +11,7 @@ from resnets.errors import UserError
 
 if TYPE_CHECKING:
     from flax.linen import Module
+    from jax.sharding import Mesh
 
     from resnets.analysis.lower import Lowered
     from resnets.training.step import Recipe
@@ -118,8 +120,25 @@ def given(args: argparse.Namespace, overrides: list[str]) -> Subject:
     return named(args.name, *shown)
 
 
-def lower(network: Subject, args: argparse.Namespace, platform: str) -> "Lowered":
-    """Lower the phase that the options name.
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Read what `as_arguments` gives."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return parser.parse_args(argv)
+
+
+def as_arguments(args: argparse.Namespace) -> list[str]:
+    """The options again, for another process."""
+    fields = ("config", "phase", "batch_size", "image_size", "classes", "dtype", "platform")
+    given = {field: getattr(args, field) for field in fields}
+    flags = [f"--{field}={value}" for field, value in given.items() if value]
+    return [args.name, *flags] if args.name else flags
+
+
+def lower(
+    network: Subject, args: argparse.Namespace, platform: str, mesh: "Mesh | None" = None
+) -> "Lowered":
+    """Lower the phase that the options name, for devices that need not exist if there is a mesh.
 
     Raises:
       UserError: the network cannot be traced with these images; says where.
@@ -130,8 +149,9 @@ def lower(network: Subject, args: argparse.Namespace, platform: str) -> "Lowered
     try:
         if args.phase == "train":
             recipe = network.recipe(args.batch_size)
-            return lowering.training_step(recipe, network.stored_shape, platform)
-        return lowering.inference(network.model, network.image_shape, args.batch_size, platform)
+            return lowering.training_step(recipe, network.stored_shape, platform, mesh)
+        shown = network.model, network.image_shape, args.batch_size, platform
+        return lowering.inference(*shown, mesh)
     except analysis.AnalysisError as error:
         raise UserError(f"{network.name}: {error}") from None
 

@@ -1,0 +1,135 @@
+"""Claims as text, csv, JSON and a page; the same numbers give the same bytes."""
+
+import collections
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from experiments.claims.claim import Claim
+from resnets.analysis.render import as_json, rows_as_csv
+from resnets.columns import aligned
+
+_WIDTH = 100
+LONGEST_ON_PAGE = 40
+"""Rows of a table that the page still shows."""
+
+_PAGE = """\
+# What the source documents claim
+
+Five documents on residual networks make statements about what networks cost. This page holds them
+against this project's own numbers: each is counted on the lowered program of a network, or
+projected onto the documents' machine (`hypothetical`: 1 GB/s to external memory, 1 MB inside,
+1 TFLOP/s for matrices, 10 GFLOP/s for everything else); nothing is typed in. It is written by
+
+    ./launch.sh study claims --out=experiments/results/claims.csv --out=docs/claims.md
+
+and `./launch.sh study claims --only=C08` prints one claim with its tables. A claim is *confirmed*
+if each reported number is ours, rounded or cut to the digits given, *refuted* if one is not, and
+*inconsistent* if the document's own numbers do not fit together. Multiply-adds count padded taps.
+"""
+
+
+def row(claim: Claim) -> dict[str, str]:
+    """A claim in one row."""
+    return {
+        "id": claim.id,
+        "verdict": claim.finding.verdict,
+        "claim": claim.claim,
+        "reported": claim.reported,
+        "ours": claim.ours,
+        "why": claim.finding.why,
+        "command": claim.command,
+    }
+
+
+def summary(claims: Sequence[Claim]) -> str:
+    """How many claims have each verdict."""
+    counts = collections.Counter(claim.finding.verdict for claim in claims)
+    return f"{len(claims)} claims: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
+
+
+def as_text(claims: Sequence[Claim], tables: bool) -> str:
+    """A row for each claim, then why; with the tables behind each if asked."""
+    if not tables:
+        reasons = "\n".join(_reason(claim) for claim in claims)
+        return f"{_rows(claims)}\n\n{reasons}\n\n{summary(claims)}"
+    blocks = []
+    for claim in claims:
+        parts = [f"{_rows([claim])}\n\n{_reason(claim)}"]
+        parts += [table.text() for table in claim.finding.tables]
+        blocks.append("\n\n".join(parts))
+    return "\n\n\n".join(blocks)
+
+
+def _rows(claims: Sequence[Claim]) -> str:
+    """A row for each claim, and one below it for each of its numbers."""
+    rows = [("id", "verdict", "claim", "reported", "ours")]
+    for claim in claims:
+        rows.append((claim.id, claim.finding.verdict, claim.claim, "", ""))
+        for number in claim.finding.numbers:
+            reported, ours = (
+                f"{n} {number.unit}".rstrip() for n in (number.reported, number.shown)
+            )
+            rows.append(("", "", f"  {number.what}", reported, ours))
+    return aligned(rows, (3, 4))
+
+
+def _reason(claim: Claim) -> str:
+    lines = textwrap.wrap(f"{claim.id}  {claim.finding.why}", _WIDTH, subsequent_indent=" " * 5)
+    return "\n".join([*lines, *([f"     {claim.command}"] if claim.command else [])])
+
+
+def as_csv(claims: Sequence[Claim]) -> str:
+    """A row for each claim."""
+    return rows_as_csv([row(claim) for claim in claims])
+
+
+def as_data(claims: Sequence[Claim]) -> str:
+    """JSON, with the numbers and tables behind each claim."""
+    return as_json([_content(claim) for claim in claims])
+
+
+def _content(claim: Claim) -> dict[str, Any]:
+    finding = claim.finding
+    numbers = [
+        {
+            "what": number.what,
+            "reported": number.reported,
+            "ours": number.ours,
+            "unit": number.unit,
+            "agrees": number.agrees,
+        }
+        for number in finding.numbers
+    ]
+    tables = [
+        {"title": table.title, "rows": [dict(zip(table.headings, r, strict=True)) for r in rows]}
+        for table in finding.tables
+        for rows in [table.rows]
+    ]
+    return {**row(claim), "numbers": numbers, "tables": tables}
+
+
+def as_page(claims: Sequence[Claim]) -> str:
+    """Markdown: the rows, then each claim's tables."""
+    names = ("id", "verdict", "claim", "reported", "ours", "why")
+    lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    for claim in claims:
+        lines.append(f"| {' | '.join(row(claim)[name] for name in names)} |")
+    sections = [_section(claim) for claim in claims if claim.finding.tables or claim.command]
+    parts = [_PAGE.rstrip(), f"{summary(claims)}.", "\n".join(lines), *sections]
+    return "\n\n".join(parts)
+
+
+def _section(claim: Claim) -> str:
+    parts = [f"## {claim.id}: {claim.claim}"]
+    if claim.command:
+        parts.append(f"    {claim.command}")
+    for table in claim.finding.tables:
+        if len(table.rows) > LONGEST_ON_PAGE:
+            parts.append(
+                f"{table.title}: {len(table.rows)} rows, which "
+                f"`./launch.sh study claims --only={claim.id}` prints."
+            )
+        else:
+            parts.append(f"```\n{table.text()}\n```")
+    return "\n\n".join(parts)

@@ -1,0 +1,1 @@
+"""Programs compiled for TPUs and GPUs on a machine that has neither."""

@@ -1,0 +1,112 @@
+"""Compile for a target and read what its compiler decided: kernels, cycles, memories, copies."""
+
+import dataclasses
+import gzip
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jaxlib.version
+from jax.experimental import topologies
+from jax.sharding import AxisType, Mesh
+
+from resnets.analysis import hardware
+from resnets.analysis.compiled import memory_of, serialised
+from resnets.analysis.fusion import schedule
+from resnets.analysis.lower import Lowered
+from resnets.analysis.projection import project
+from resnets.analysis.scopes import Scopes
+from resnets.analysis.symbols import AnalysisError
+from resnets.analysis.targets.catalogue import Slice
+from resnets.analysis.targets.kernels import read_kernels
+
+
+def mesh(chosen: Slice, devices: int) -> Mesh:
+    """Devices that do not exist, in one row named `data`.
+
+    Raises:
+      AnalysisError: the compiler does not know such a slice.
+    """
+    try:
+        found = topologies.get_topology_desc(
+            platform=chosen.target.platform, topology_name=chosen.topology
+        ).devices
+    except (RuntimeError, ValueError, NotImplementedError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise AnalysisError(f"{chosen.topology}: {reason}") from None
+    return jax.make_mesh((devices,), ("data",), (AxisType.Auto,), devices=found[:devices])
+
+
+def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
+    """Compile, unless the same program was before, and read the result; JSON-able.
+
+    Args:
+      lowered: for devices of the slice.
+      chosen: the slice.
+      programs: folder of compiled programs by their hash.
+
+    Raises:
+      AnalysisError: the compiler refuses the program; its own first line.
+    """
+    text = lowered.lowered.as_text()
+    versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
+    versions |= {chosen.target.extra: compiler_version(chosen.target.extra)}
+    key = json.dumps([text, chosen.topology, versions], sort_keys=True)
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    file = programs / f"{digest}.json.gz"
+    if not file.exists():
+        programs.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(_compile(lowered, chosen, versions))
+        half = file.with_suffix(".part")
+        half.write_bytes(gzip.compress(content.encode(), mtime=0))
+        half.rename(file)
+    found: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
+    return found | {"program_sha256": digest}
+
+
+def _compile(lowered: Lowered, chosen: Slice, versions: dict[str, str]) -> dict[str, Any]:
+    start = time.perf_counter()
+    try:
+        executable = lowered.lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        raise AnalysisError(str(error).strip().partition("\n")[0]) from None
+    seconds = time.perf_counter() - start
+    training = any(op.phase != "forward" for op in lowered.graph.ops)
+    scopes = Scopes(lowered.modules[()], lowered.modules, training)
+    kernels, warnings = read_kernels(serialised(executable), scopes)
+    return {
+        "topology": chosen.topology,
+        "versions": versions,
+        "compile_s": round(seconds, 2),
+        "memory": dataclasses.asdict(memory_of(executable)),
+        "kernels": [dataclasses.asdict(kernel) for kernel in kernels],
+        "warnings": list(warnings),
+    }
+
+
+def projected(lowered: Lowered, chosen: Slice, training: bool) -> dict[str, Any]:
+    """Our own projection of the program onto one device of the slice, by layer and phase.
+
+    Returns:
+      `named`: names of layers; `projected`: a name, a phase and seconds each.
+    """
+    made = schedule(lowered.graph, "epilogue", training)
+    times: dict[tuple[str, str], float] = {}
+    for timed in project(made, hardware.load(chosen.target.hardware)).steps:
+        key = timed.step.layer, timed.step.phase
+        times[key] = times.get(key, 0.0) + timed.estimate
+    named = sorted({op.name for op in lowered.graph.ops if op.layer})
+    return {"named": named, "projected": [[*key, seconds] for key, seconds in times.items()]}
+
+
+def compiler_version(extra: str) -> str:
+    """Version of the package that brings a compiler."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version({"tpu": "libtpu", "cuda": "jax-cuda13-plugin"}[extra])
+    except PackageNotFoundError:
+        return "unknown"

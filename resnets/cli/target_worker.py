@@ -1,0 +1,59 @@
+"""Compiles one program for a machine that is not there; a process of its own.
+
+Compilers of devices may crash, hang or take all the memory, and want settings of the environment
+that a process makes once. Reads a job as JSON from standard input, writes `result.json`.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def _environment() -> None:
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["TPU_SKIP_MDS_QUERY"] = "1"
+    os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
+    os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def main() -> int:
+    """Do the job; exit 3 for a mistake of the user, 4 if the compiler refuses, with one line."""
+    job = json.load(sys.stdin)
+    _environment()
+    from resnets.errors import UserError
+
+    try:
+        found = _compile(job)
+    except UserError as error:
+        print(str(error), file=sys.stderr)
+        return 3
+    except ValueError as error:  # an AnalysisError, which only JAX's side of the program knows
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 4
+    Path(job["result"]).write_text(json.dumps(found), encoding="utf-8")
+    return 0
+
+
+def _compile(job: dict[str, Any]) -> dict[str, Any]:
+    from resnets.analysis.targets import program
+    from resnets.analysis.targets.catalogue import read_target, slice_for
+    from resnets.cli import backend, subject
+
+    backend.configure()
+    chosen = slice_for(read_target(job["target"]), job["devices"])
+    args = subject.parse(job["subject"])
+    network = subject.given(args, job["overrides"])
+    mesh = program.mesh(chosen, job["devices"])
+    lowered = subject.lower(network, args, chosen.target.platform, mesh)
+    found = program.compiled(lowered, chosen, Path(job["programs"]))
+    if job["devices"] > 1:  # our own projection is of one device's part of the batch
+        args.batch_size //= job["devices"]
+        lowered = subject.lower(network, args, chosen.target.platform)
+    return found | program.projected(lowered, chosen, training=args.phase == "train")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Compilers of machines that are not here: installed on request, run apart, results kept."""
+
+import argparse
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from resnets.errors import RunError, UserError
+from resnets.training.config_file import CHECKOUT
+
+HOME = CHECKOUT / ".targets"
+EXTRAS = {"tpu": "libtpu", "cuda": "jax-cuda13-plugin"}
+"""The package that brings the compiler of each extra."""
+
+SECONDS, GIGABYTES = 900, 18
+WORKER = "resnets.cli.target_worker"
+_POLL = 0.2
+_MISTAKE = 3
+
+
+def requirement(extra: str) -> str:
+    """The compiler's package as the installed JAX asks for it."""
+    package = EXTRAS[extra]
+    for line in importlib.metadata.requires("jax") or ():
+        if (
+            line.startswith(package)
+            and f'extra == "{"tpu" if extra == "tpu" else "cuda13"}"' in line
+        ):
+            return line.partition(";")[0].strip()
+    raise RunError(f"the installed JAX names no {package}; install jax[{extra}] by hand")
+
+
+def install(extra: str) -> Path:
+    """Install a compiler beside the project, where nothing but the compilations sees it.
+
+    Raises:
+      RunError: the installation failed.
+    """
+    folder = HOME / extra
+    wanted = requirement(extra)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += [
+        "--upgrade",
+        f"--target={folder}",
+        *(["--no-deps"] if extra == "tpu" else []),
+        wanted,
+    ]
+    print(f"installing {wanted} into {folder}", file=sys.stderr)
+    if subprocess.run(command).returncode:
+        raise RunError(f"{wanted} could not be installed; the lines above say why")
+    return folder
+
+
+def version(extra: str) -> str:
+    """The installed version of a compiler.
+
+    Raises:
+      UserError: it is not installed; says which command does that.
+    """
+    name = EXTRAS[extra].replace("-", "_")
+    for found in (HOME / extra).glob(f"{name}-*.dist-info"):
+        return found.name.removeprefix(f"{name}-").removesuffix(".dist-info")
+    raise UserError(f"no compiler for {extra} here; `./launch.sh install {extra}` brings it")
+
+
+def compiled(
+    target: str,
+    extra: str,
+    devices: int,
+    subject: list[str],
+    overrides: list[str],
+    limits: tuple[float, float] = (SECONDS, GIGABYTES),
+) -> dict[str, Any]:
+    """Compile one program, or find it compiled.
+
+    Args:
+      target: as on the command line.
+      extra: of its compiler.
+      devices: that the program is for.
+      subject: the network's options, as `subject.as_arguments` gives them.
+      overrides: of its config.
+      limits: seconds and gigabytes that the compilation may take.
+
+    Raises:
+      UserError: the compiler is not installed, or a mistake in the network's options.
+      RunError: the compiler failed, crashed, or took too long or too much memory.
+    """
+    job = {"target": target, "devices": devices, "subject": subject, "overrides": overrides}
+    known = [job, version(extra), importlib.metadata.version("jax"), _sources(subject)]
+    index = HOME / "index" / hashlib.sha256(json.dumps(known).encode()).hexdigest()
+    programs = HOME / "programs"
+    if index.exists():
+        ours: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        kept = programs / f"{ours['program_sha256']}.json.gz"
+        if kept.exists():
+            content: dict[str, Any] = json.loads(gzip.decompress(kept.read_bytes()))
+            return content | ours
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        _run(job | {"result": str(result), "programs": str(programs)}, extra, limits)
+        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    index.parent.mkdir(parents=True, exist_ok=True)
+    ours = {key: found[key] for key in ("program_sha256", "named", "projected")}
+    index.write_text(json.dumps(ours), encoding="utf-8")
+    return found
+
+
+def show(args: argparse.Namespace, overrides: list[str], devices: int) -> int:
+    """Print what the compiler of `args.target` makes of a network; return the exit status."""
+    from resnets.analysis import render as writing
+    from resnets.analysis.targets import render
+    from resnets.analysis.targets.catalogue import read_target, slice_for
+    from resnets.cli import subject
+
+    chosen = slice_for(read_target(args.target), devices)
+    if args.batch_size % devices:
+        raise UserError(f"--batch_size={args.batch_size} does not divide by --devices={devices}")
+    given = subject.as_arguments(args)
+    found = compiled(args.target, chosen.target.extra, devices, given, overrides)
+    content = render.as_dict(found, chosen, devices, args.depth)
+    if args.format == "json":
+        print(writing.as_json(content))
+    elif args.format == "csv":
+        print(writing.rows_as_csv(content["layers"]))
+    else:
+        what = f"{args.name or args.config}, {args.phase}, batch {args.batch_size}"
+        print(f"{what} on {args.target}\n\n{render.as_table(content)}")
+    return 0
+
+
+def _sources(subject: list[str]) -> str:
+    """A hash of all that the program depends on: the package and a config file."""
+    files = sorted((CHECKOUT / "resnets").rglob("*.py"))
+    files += [Path(a[9:].partition(":")[0]) for a in subject if a.startswith("--config=")]
+    files += sorted((CHECKOUT / "configs").glob("*.py"))
+    files += sorted((CHECKOUT / "resnets").rglob("*.toml"))
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes() if file.exists() else b"")
+    return digest.hexdigest()
+
+
+def _run(job: dict[str, Any], extra: str, limits: tuple[float, float]) -> None:
+    shown = f"{job['subject'][0].removeprefix('--config=')} for {job['target']}"
+    path = os.pathsep.join([str(CHECKOUT), str(HOME / extra)])
+    environment = os.environ | {"PYTHONPATH": path}
+    with tempfile.TemporaryFile("w+") as errors:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            env=environment,
+            cwd=CHECKOUT,
+            text=True,
+        )
+        assert worker.stdin is not None
+        worker.stdin.write(json.dumps(job))
+        worker.stdin.close()
+        reason = _watch(worker, limits)
+        errors.seek(0)
+        said = [line.strip() for line in errors.read().splitlines() if line.strip()]
+    if reason:
+        raise RunError(f"{shown}: {reason}")
+    if worker.returncode == _MISTAKE:
+        raise UserError(said[-1])
+    if worker.returncode:
+        last = next((line for line in reversed(said) if re.search(r"[Ee]rror|FATAL", line)), "")
+        how = f"exit status {worker.returncode}: {last or (said or ['no message'])[-1]}"
+        raise RunError(f"{shown}: the compiler failed, {how[:300]}")
+
+
+def _watch(worker: "subprocess.Popen[str]", limits: tuple[float, float]) -> str:
+    """Wait for the end; stop what takes too long or too much, and say so."""
+    seconds, gigabytes = limits
+    start = time.monotonic()
+    reason = ""
+    try:
+        while worker.poll() is None and not reason:
+            time.sleep(_POLL)
+            if time.monotonic() - start > seconds:
+                reason = f"the compiler was stopped after {seconds:g} s"
+            elif _resident(worker.pid) > gigabytes * 1e9:
+                reason = f"the compiler was stopped: it took over {gigabytes:g} GB of memory"
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+    return reason
+
+
+def _resident(pid: int) -> float:
+    """Bytes of memory that a process holds; 0 where the system does not tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0.0
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return 1024.0 * int(found[1]) if found else 0.0

@@ -1,0 +1,201 @@
+"""Programs of device compilers: the readers on stored ones, the compilers themselves on request.
+
+The stored programs are what the compilers made of this project's own networks; store_program.py
+beside this file writes them.
+"""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from resnets.analysis.scopes import Scopes
+from resnets.analysis.targets.catalogue import TARGETS, read_target, slice_for
+from resnets.analysis.targets.kernels import read_kernels
+from resnets.analysis.targets.layers import by_layer, cycles
+from resnets.analysis.targets.render import as_dict, as_table
+from resnets.cli.__main__ import main
+from resnets.errors import UserError
+
+DATA = Path(__file__).parent / "data"
+LAYERS = {
+    *("stem_conv", "classifier", "stage1/block0/conv1", "stage1/block0/conv2"),
+    *("stage2/block0/conv1", "stage2/block0/conv2", "stage3/block0/conv1", "stage3/block0/conv2"),
+}
+
+
+def stored(name, training=False):
+    """Kernels of a stored program, as JSON carries them."""
+    import dataclasses
+
+    module = gzip.decompress((DATA / f"{name}.pb.gz").read_bytes())
+    kernels, warnings = read_kernels(module, Scopes("ResNet", [], training))
+    assert warnings == []
+    return json.loads(json.dumps([dataclasses.asdict(kernel) for kernel in kernels]))
+
+
+@pytest.fixture(scope="module")
+def inference():
+    """cifar_resnet8, batch 8, bfloat16, for one v5e."""
+    return stored("tpu_v5e_cifar_resnet8")
+
+
+@pytest.fixture(scope="module")
+def training():
+    """A training step of cifar_resnet8, batch 32 over four v5e, bfloat16."""
+    return stored("tpu_v5e_4_cifar_resnet8_train", training=True)
+
+
+def test_every_convolution_is_found_with_its_cycles(inference):
+    layers = {row.name: row for row in by_layer({"kernels": inference})}
+    assert layers.keys() >= LAYERS
+    for name in LAYERS:
+        assert layers[name].cycles > 1000, name
+
+
+@pytest.mark.parametrize("program", ["inference", "training"])
+def test_parts_add_up_to_kernels_and_layers_to_the_program(program, request):
+    kernels = request.getfixturevalue(program)
+    for kernel in kernels:
+        assert sum(part["share"] for part in kernel["parts"]) == pytest.approx(1), kernel["name"]
+    rows = by_layer({"kernels": kernels})
+    assert sum(row.cycles for row in rows) == pytest.approx(cycles({"kernels": kernels}))
+    for depth in (1, 2):
+        folded = by_layer({"kernels": kernels}, depth=depth)
+        assert sum(row.cycles for row in folded) == pytest.approx(cycles({"kernels": kernels}))
+
+
+@pytest.mark.parametrize("program", ["inference", "training"])
+def test_at_least_95_percent_of_the_cycles_belong_to_layers(program, request):
+    kernels = request.getfixturevalue(program)
+    named = sum(
+        (k["cycles"] or 0) * part["share"] for k in kernels for part in k["parts"] if part["named"]
+    )
+    assert named >= 0.95 * cycles({"kernels": kernels})
+
+
+def test_weights_are_prefetched_from_main_memory_for_the_layers_that_use_them(inference):
+    copies = [k for k in inference if k["kind"] == "copy-start" and k["read_bytes"] == 147_456]
+    assert [part["layer"] for part in copies[0]["parts"]] == [
+        "stage3/block0/conv1",
+        "stage3/block0/conv2",
+    ]
+    assert copies[0]["near_bytes"] >= 147_456
+    assert copies[0]["category"] == "copy"
+
+
+def test_a_small_network_lives_on_chip(inference):
+    images = 8 * 32 * 32 * 3 * 4
+    weights = 75_290 * 4
+    moved = sum(k["read_bytes"] + k["written_bytes"] for k in inference)
+    assert moved < 1.1 * (images + weights)
+    assert sum(k["near_bytes"] for k in inference) > 5 * moved
+
+
+def test_products_have_tiles(inference):
+    assert all(k["tiles"] for k in inference if k["category"] == "product")
+
+
+def test_a_training_step_has_phases_and_reduces_every_gradient(training):
+    phases = {part["phase"] for kernel in training for part in kernel["parts"]}
+    assert phases >= {"forward", "backward", "optimizer"}
+    collectives = [kernel for kernel in training if kernel["category"] == "collective"]
+    reduced = sum(kernel["written_bytes"] + kernel["near_bytes"] for kernel in collectives)
+    assert reduced >= 2 * 75_290, "gradients in bfloat16 at least"
+    assert any(part["phase"] == "backward" for k in collectives for part in k["parts"])
+
+
+def test_the_table_names_units_totals_and_our_projection(inference):
+    found = {
+        "kernels": inference,
+        "topology": "v5e:2x2",
+        "versions": {"jax": "1"},
+        "program_sha256": "0",
+        "memory": {"peak": 5, "arguments": 3, "outputs": 1, "temporary": 1},
+        "warnings": [],
+        "named": sorted(LAYERS),
+        "projected": [["stem_conv", "forward", 1e-5], ["stage1/block0/conv1", "forward", 1e-6]],
+    }
+    content = as_dict(found, read_target("tpu_v5e"), 1)
+    stem = next(row for row in content["layers"] if row["name"] == "stem_conv")
+    assert stem["time_s"] == pytest.approx(stem["cycles"] / 1.5e9)
+    assert stem["ratio"] == pytest.approx(1e-5 / stem["time_s"])
+    assert content["time_s"] == pytest.approx(content["cycles"] / 1.5e9)
+    text = as_table(content)
+    assert "cycles by the compiler's estimate" in text
+    assert "time, us" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "topology"),
+    [("tpu_v5e", "v5e:2x2"), ("tpu_v5e:4x4", "v5e:4x4"), ("tpu_v4:2x2x4", "v4:2x2x4")],
+)
+def test_a_target_is_a_name_and_perhaps_a_topology(text, topology):
+    assert read_target(text).topology == topology
+
+
+@pytest.mark.parametrize(
+    ("devices", "v5e", "v4"),
+    [
+        (1, "v5e:2x2", "v4:2x2x1"),
+        (4, "v5e:2x2", "v4:2x2x1"),
+        (16, "v5e:4x4", "v4:2x2x4"),
+        (64, "v5e:8x8", "v4:4x4x4"),
+        (256, "v5e:16x16", "v4:4x8x8"),
+    ],
+)
+def test_slices_double_their_shortest_side(devices, v5e, v4):
+    for name, topology in (("tpu_v5e", v5e), ("tpu_v4", v4)):
+        chosen = slice_for(read_target(name), devices)
+        assert sorted(chosen.sides) == sorted(map(int, topology.partition(":")[2].split("x")))
+        assert devices in (1, chosen.devices)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("tpu_v5", "tpu_v5e"),
+        ("tpu_v5e:2x2x2", "must read like 2x2"),
+        ("tpu_v4:4x4", "must read like 2x2x1"),
+        ("tpu_v5e:0x2", "must read like"),
+    ],
+)
+def test_an_unknown_target_names_the_valid_ones(text, says):
+    with pytest.raises(UserError, match=says):
+        read_target(text)
+
+
+def test_a_number_of_devices_that_no_slice_has_is_refused():
+    with pytest.raises(UserError, match="power of 2"):
+        slice_for(read_target("tpu_v5e"), 12)
+
+
+def test_every_target_has_a_hardware_file_and_an_extra():
+    from resnets.analysis import hardware
+    from resnets.cli.targets import EXTRAS
+
+    for target in TARGETS.values():
+        assert hardware.load(target.hardware).name == target.hardware
+        assert target.extra in EXTRAS
+
+
+@pytest.mark.targets
+def test_the_compiler_runs_and_its_result_is_kept(capsys):
+    argv = ["analyze", "lenet5", "--target=tpu_v5e", "--dtype=bfloat16", "--format=json"]
+    assert main(argv) == 0
+    once = capsys.readouterr().out
+    content = json.loads(once)
+    assert content["cycles_in_layers"] > 0.95
+    assert {row["name"] for row in content["layers"]} >= {"conv1", "conv2"}
+    assert main(argv) == 0
+    assert capsys.readouterr().out == once
+
+
+@pytest.mark.targets
+def test_a_sharded_training_step_compiles(capsys):
+    argv = ["analyze", "lenet5", "--target=tpu_v5e", "--phase=train", "--devices=4"]
+    assert main([*argv, "--batch_size=8", "--format=json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["kernels"]["collective"] >= 1
+    assert content["collective_bytes"] >= 4 * 61_706
