@@ -73,10 +73,12 @@ def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     parser = _parser()
     args, overrides = parser.parse_with_overrides(argv)
+    if sum(map(bool, (args.name, args.config, args.compare))) != 1:
+        parser.error("give one of NAME, --config=FILE or --compare=A,B,...")
     if not args.compare:
         subject.check(args, overrides)
-    elif args.name or args.config or overrides:
-        parser.error("give one of NAME, --config=FILE or --compare=A,B,...")
+    elif overrides:
+        parser.error(f"{overrides[0]} needs --config")
     if args.compiled and (args.compare or args.format == "csv"):
         parser.error("--compiled shows one network, as a table or json")
     if args.hardware and (args.compare or args.compiled):

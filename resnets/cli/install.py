@@ -7,7 +7,7 @@ from resnets.cli.parser import Parser
 
 _DESCRIPTION = """\
 Install a compiler for machines that are not here, for `launch.sh analyze --target=...`:
-`tpu` (libtpu, 0.7 GB) or `cuda` (4.4 GB). It lies in .targets/, where only compilations see it."""
+`tpu` (0.7 GB) or `cuda` (0.4 GB). It lies in .targets/, where only compilations see it."""
 
 _EPILOG = """\
 examples:

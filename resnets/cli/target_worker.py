@@ -13,6 +13,7 @@ from typing import Any
 
 def _environment() -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
+    os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"
     os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
     os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")

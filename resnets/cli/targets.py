@@ -18,8 +18,8 @@ from resnets.errors import RunError, UserError
 from resnets.training.config_file import CHECKOUT
 
 HOME = CHECKOUT / ".targets"
-EXTRAS = {"tpu": "libtpu", "cuda": "jax-cuda13-plugin"}
-"""The package that brings the compiler of each extra."""
+EXTRAS = {"tpu": "libtpu", "cuda": "jax-cuda13-pjrt"}
+"""The package that brings each compiler; what runs programs on a device is not needed."""
 
 SECONDS, GIGABYTES = 900, 18
 WORKER = "resnets.cli.target_worker"
@@ -28,13 +28,16 @@ _MISTAKE = 3
 
 
 def requirement(extra: str) -> str:
-    """The compiler's package as the installed JAX asks for it."""
+    """The compiler's package, as the installed JAX asks for it.
+
+    Raises:
+      RunError: it does not say.
+    """
     package = EXTRAS[extra]
+    if extra == "cuda":  # one version for all of them
+        return f"{package}=={importlib.metadata.version('jaxlib')}"
     for line in importlib.metadata.requires("jax") or ():
-        if (
-            line.startswith(package)
-            and f'extra == "{"tpu" if extra == "tpu" else "cuda13"}"' in line
-        ):
+        if line.startswith(package):
             return line.partition(";")[0].strip()
     raise RunError(f"the installed JAX names no {package}; install jax[{extra}] by hand")
 
@@ -51,7 +54,7 @@ def install(extra: str) -> Path:
     command += [
         "--upgrade",
         f"--target={folder}",
-        *(["--no-deps"] if extra == "tpu" else []),
+        "--no-deps",
         wanted,
     ]
     print(f"installing {wanted} into {folder}", file=sys.stderr)

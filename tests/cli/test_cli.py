@@ -35,7 +35,7 @@ def refuse(capsys, *argv, status=2):
     ("argv", "says"),
     [
         (["studdy"], "did you mean 'study'"),
-        (["validate"], "not there yet"),
+        (["status"], "not there yet"),
         (["analyze"], "give one of NAME, --config=FILE or --compare"),
         (["analyze", "resnet51"], "did you mean 'resnet50'"),
         (["analyze", "resnet50:strided=2x2"], "strided='2x2' is not one of '1x1', '3x3'"),

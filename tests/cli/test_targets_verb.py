@@ -24,7 +24,7 @@ def test_a_missing_compiler_says_which_command_brings_it(nothing_installed, caps
     ("argv", "says"),
     [
         (["analyze", "lenet5", "--target=tpu_v9"], "unknown target"),
-        (["analyze", "--target=tpu_v5e"], "give one of NAME"),
+        (["analyze", "--target=tpu_v5e"], "give one of NAME, --config=FILE or --compare"),
         (["analyze", "lenet5", "--target=tpu_v5e", "--hardware=tpu_v5e"], "stands alone"),
         (["analyze", "lenet5", "--target=tpu_v5e", "--devices=1,4"], "one number of --devices"),
         (["analyze", "lenet5", "--target=tpu_v5e", "--devices=4"], "does not divide"),

@@ -40,6 +40,9 @@ TARGETS = {
         Target("tpu_v5e", "tpu", "tpu", "v5e", (2, 2), "tpu_v5e", 1.5e9),
         Target("tpu_v5p", "tpu", "tpu", "v5p", (2, 2, 1), "tpu_v5p", 1.75e9),
         Target("tpu_v6e", "tpu", "tpu", "v6e", (2, 2), "tpu_v6e", 1.75e9),
+        Target("a100", "cuda", "cuda", "a100", (1,), "a100_80", 0.0),
+        Target("h100", "cuda", "cuda", "h100", (1,), "h100_sxm", 0.0),
+        Target("h200", "cuda", "cuda", "h200", (1,), "h200", 0.0),
     )
 }
 
@@ -86,13 +89,15 @@ def read_target(text: str) -> Slice:
 
 
 def slice_for(whole: Slice, devices: int) -> Slice:
-    """The smallest slice of doubling sides that has so many devices.
+    """The smallest slice of doubling sides that has so many devices; GPUs come in any number.
 
     Raises:
       UserError: no slice has exactly so many; a program for one device runs on the smallest.
     """
     if devices == 1 or devices == whole.devices:
         return whole
+    if whole.target.platform == "cuda":
+        return Slice(whole.target, (devices,))
     sides = list(whole.target.sides)
     while math.prod(sides) < devices:
         shortest = min(range(len(sides)), key=lambda axis: (sides[axis], axis))

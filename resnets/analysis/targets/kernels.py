@@ -16,6 +16,7 @@ from resnets.analysis.kernels import (
 from resnets.analysis.scopes import Scopes
 
 _COPIES = ("copy", "copy-start", "slice-start", "dynamic-slice-start", "transpose")
+_MOVES = {"parameter", "transpose", "convert", "bitcast", "copy", "reshape", "tuple"}
 _COLLECTIVES = (
     "all-reduce",
     "all-gather",
@@ -52,7 +53,8 @@ class Placed:
       category: `product`, `elementwise`, `copy` or `collective`.
       parts: the layers that it works for, split by products if it has any, by bytes otherwise.
       runs: how often; None where nobody knows.
-      cycles: of one run by the compiler's estimate; None where it gives none.
+      cycles: of one run by the compiler's estimate; None where it gives none (as for GPUs).
+      seconds: likewise, where the estimate is a time (as for a GPU's fusions).
       read_bytes: of one run, from the device's main memory.
       written_bytes: likewise.
       near_bytes: of operands and results that the compiler keeps in on-chip memory.
@@ -65,6 +67,7 @@ class Placed:
     parts: tuple[Part, ...]
     runs: int | None
     cycles: int | None
+    seconds: float | None
     read_bytes: int
     written_bytes: int
     near_bytes: int
@@ -147,10 +150,11 @@ def _placed(
     return Placed(
         described.name,
         described.kind,
-        _category(instruction, described),
+        _category(module, instruction, described),
         _parts(module, instruction, described, scopes),
         described.runs,
         int(cycles) if cycles else None,
+        _seconds(config),
         max(0, described.operand_bytes - near_read),
         max(0, described.output_bytes - near_written),
         near_read + near_written,
@@ -171,12 +175,22 @@ def _near(instruction: Instruction) -> int:
     return sum(size for size, space in pairs if space)
 
 
-def _category(instruction: Instruction, described: Kernel) -> str:
+def _seconds(config: dict[str, Any]) -> float | None:
+    """Time of a GPU's kernel: of its several estimates the one that all fusions have."""
+    costs = config.get("reification_cost", ())
+    found = (cost.get("exec_time_us") for cost in costs if not cost.get("name"))
+    microseconds = next(found, None)
+    return None if microseconds is None else float(microseconds) / 1e6
+
+
+def _category(module: Module, instruction: Instruction, described: Kernel) -> str:
     if instruction.opcode.removesuffix("-start").startswith(_COLLECTIVES):
         return "collective"
     if described.products:
         return "product"
-    return "copy" if instruction.opcode in _COPIES else "elementwise"
+    moved = {inner.opcode for inner in module.fused(instruction)}
+    only_moves = instruction.opcode == "fusion" and moved <= _MOVES
+    return "copy" if only_moves or instruction.opcode in _COPIES else "elementwise"
 
 
 def _parts(

@@ -15,6 +15,8 @@ class TargetLayer:
       named: whether a layer or named scope stands behind it.
       kernels: that work for it.
       cycles: by the compiler's estimate.
+      seconds: likewise, where it estimates times.
+      unestimated: kernels that compute and have no estimate.
       read_bytes: from the device's main memory.
       written_bytes: to it.
       near_bytes: of operands and results that stay in on-chip memory.
@@ -27,6 +29,8 @@ class TargetLayer:
     named: bool
     kernels: int
     cycles: float
+    seconds: float
+    unestimated: int
     read_bytes: float
     written_bytes: float
     near_bytes: float
@@ -48,23 +52,13 @@ def by_layer(
     known = set(named or ())
     is_named: dict[tuple[str, str], bool] = {}
     for kernel in found["kernels"]:
-        runs = kernel["runs"] or 0
+        numbers = _numbers(kernel)
         for part in kernel["parts"]:
             name = "/".join(part["layer"].split("/")[: depth or None])
             key = name, part["phase"]
-            share = part["share"] * runs
-            row = sums.setdefault(key, [0.0] * 7)
-            values = (
-                1 / part["share"] if part["share"] and runs else 0,
-                kernel["cycles"] or 0,
-                kernel["read_bytes"],
-                kernel["written_bytes"],
-                kernel["near_bytes"],
-                (kernel["category"] == "copy") / part["share"] if part["share"] and runs else 0,
-                kernel["written_bytes"] if kernel["category"] == "collective" else 0,
-            )
-            for place, value in enumerate(values):
-                row[place] += share * value
+            row = sums.setdefault(key, [0.0] * 9)
+            for place, (value, divided) in enumerate(numbers):
+                row[place] += value * (part["share"] if divided else 1)
             is_named[key] = is_named.get(key, False) or named is None or part["layer"] in known
     return [
         TargetLayer(
@@ -74,15 +68,42 @@ def by_layer(
             round(row[0]),
             row[1],
             row[2],
-            row[3],
+            round(row[3]),
             row[4],
-            round(row[5]),
+            row[5],
             row[6],
+            round(row[7]),
+            row[8],
         )
         for (name, phase), row in sums.items()
+    ]
+
+
+def _numbers(kernel: Mapping[str, Any]) -> list[tuple[float, bool]]:
+    """What a kernel adds to its layers in all runs, and whether they share it."""
+    runs = kernel["runs"] or 0
+    computes = kernel["category"] in ("product", "elementwise")
+    estimated = kernel["cycles"] is not None or kernel["seconds"] is not None
+    collective = kernel["category"] == "collective"
+    written = kernel["written_bytes"] + (kernel["near_bytes"] / 2 if collective else 0)
+    return [
+        (1 if runs else 0, False),
+        (runs * (kernel["cycles"] or 0), True),
+        (runs * (kernel["seconds"] or 0.0), True),
+        (1 if computes and runs and not estimated else 0, False),
+        (runs * kernel["read_bytes"], True),
+        (runs * kernel["written_bytes"], True),
+        (runs * kernel["near_bytes"], True),
+        (1 if kernel["category"] == "copy" and runs else 0, False),
+        (runs * written if collective else 0, True),
     ]
 
 
 def cycles(found: Mapping[str, Any]) -> int:
     """Estimated cycles of all runs of all kernels."""
     return sum((kernel["cycles"] or 0) * (kernel["runs"] or 0) for kernel in found["kernels"])
+
+
+def seconds(found: Mapping[str, Any]) -> float:
+    """Estimated seconds of all runs of the kernels whose estimate is a time."""
+    return sum((kernel["seconds"] or 0.0) * (kernel["runs"] or 0) for kernel in found["kernels"])

@@ -20,6 +20,7 @@ from resnets.analysis.lower import Lowered
 from resnets.analysis.projection import project
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import AnalysisError
+from resnets.analysis.targets import gpu
 from resnets.analysis.targets.catalogue import Slice
 from resnets.analysis.targets.kernels import read_kernels
 
@@ -30,6 +31,9 @@ def mesh(chosen: Slice, devices: int) -> Mesh:
     Raises:
       AnalysisError: the compiler does not know such a slice.
     """
+    if chosen.target.platform == "cuda":
+        row = gpu.devices(chosen.target.family, devices)
+        return jax.make_mesh((devices,), ("data",), (AxisType.Auto,), devices=row)
     try:
         found = topologies.get_topology_desc(
             platform=chosen.target.platform, topology_name=chosen.topology
@@ -70,7 +74,8 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
 def _compile(lowered: Lowered, chosen: Slice, versions: dict[str, str]) -> dict[str, Any]:
     start = time.perf_counter()
     try:
-        executable = lowered.lowered.compile()
+        options = gpu.options(chosen.target.family) if chosen.target.platform == "cuda" else None
+        executable = lowered.lowered.compile(compiler_options=options)
     except jax.errors.JaxRuntimeError as error:
         raise AnalysisError(str(error).strip().partition("\n")[0]) from None
     seconds = time.perf_counter() - start
@@ -107,6 +112,6 @@ def compiler_version(extra: str) -> str:
     from importlib.metadata import PackageNotFoundError, version
 
     try:
-        return version({"tpu": "libtpu", "cuda": "jax-cuda13-plugin"}[extra])
+        return version({"tpu": "libtpu", "cuda": "jax-cuda13-pjrt"}[extra])
     except PackageNotFoundError:
         return "unknown"

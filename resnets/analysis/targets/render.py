@@ -5,6 +5,7 @@ from typing import Any
 
 from resnets.analysis.targets.catalogue import Slice
 from resnets.analysis.targets.layers import by_layer, cycles
+from resnets.analysis.targets.layers import seconds as times
 from resnets.columns import aligned
 
 
@@ -31,7 +32,8 @@ def as_dict(
     in_layers = sum(row.cycles for row in layers if row.named)
     rows = []
     for row in layers:
-        seconds = row.cycles / clock if clock else None
+        seconds = row.cycles / clock if clock else row.seconds
+        whole = seconds if not row.unestimated else None
         ours = projected.get((row.name, row.phase))
         rows.append(
             {
@@ -41,12 +43,13 @@ def as_dict(
                 "copies": row.copies,
                 "cycles": round(row.cycles),
                 "time_s": seconds,
+                "unestimated_kernels": row.unestimated,
                 "read_bytes": round(row.read_bytes),
                 "written_bytes": round(row.written_bytes),
                 "near_bytes": round(row.near_bytes),
                 "collective_bytes": round(row.collective_bytes),
                 "projected_s": ours,
-                "ratio": ours / seconds if ours is not None and seconds else None,
+                "ratio": ours / whole if ours is not None and whole else None,
             }
         )
     categories: dict[str, int] = {}
@@ -61,7 +64,8 @@ def as_dict(
         "kernels": categories,
         "cycles": total,
         "cycles_in_layers": in_layers / total if total else None,
-        "time_s": total / clock if clock else None,
+        "time_s": total / clock if clock else times(found),
+        "unestimated_kernels": sum(row.unestimated for row in layers),
         "projected_s": sum(projected.values()) or None,
         "memory_bytes": dict(found["memory"]),
         "collective_bytes": sum(row["collective_bytes"] for row in rows),
@@ -108,7 +112,13 @@ def _words(content: Mapping[str, Any]) -> list[str]:
         f"compiled for {content['devices']} of {content['topology']} ({versions}); "
         f"kernels: {kinds}",
     ]
-    if content["time_s"]:
+    if not content["cycles"]:
+        lines.append(
+            f"{content['time_s'] * 1e3:,.4g} ms by the compiler's estimate, which leaves out "
+            f"{content['unestimated_kernels']} kernels (library calls among them); "
+            f"our projection of all {content['projected_s'] * 1e3:,.4g} ms"
+        )
+    else:
         lines.append(
             f"{content['cycles']:,} cycles by the compiler's estimate, "
             f"{content['time_s'] * 1e3:,.4g} ms, "
