@@ -21,6 +21,11 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh analyze NAME        what a network costs, layer by layer: FLOPs and bytes
   ./launch.sh whatif NAME --hardware=FILE --vary=KEY=FIRST:LAST:x2
                                    what it would take on variants of a machine
+  ./launch.sh calibrate --out=FILE.toml
+                                   measure this machine and write its hardware file
+  ./launch.sh validate --hardware=FILE.toml
+                                   predicted against measured times of networks on this machine
+  ./launch.sh install tpu          the TPU's compiler, for `analyze --target=tpu_v5e`
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh report DIR           write a study's report again from its files

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 
 from resnets.errors import RunError, UserError, suggest
 
-VERBS = ("study", "train", "models", "analyze", "whatif", "export", "report", "tensorboard", "test")
-PLANNED = ("validate", "bench", "status")
+VERBS = (
+    *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
+    *("install", "export", "report", "tensorboard", "test"),
+)
+PLANNED = ("bench", "status")
 INTERRUPTED = 130
 
 

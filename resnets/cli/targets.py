@@ -99,22 +99,18 @@ def compiled(
     """
     job = {"target": target, "devices": devices, "subject": subject, "overrides": overrides}
     known = [job, version(extra), importlib.metadata.version("jax"), _sources(subject)]
-    index = HOME / "index" / hashlib.sha256(json.dumps(known).encode()).hexdigest()
-    programs = HOME / "programs"
-    if index.exists():
-        ours: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
-        kept = programs / f"{ours['program_sha256']}.json.gz"
-        if kept.exists():
-            content: dict[str, Any] = json.loads(gzip.decompress(kept.read_bytes()))
-            return content | ours
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        _run(job | {"result": str(result), "programs": str(programs)}, extra, limits)
-        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    index.parent.mkdir(parents=True, exist_ok=True)
-    ours = {key: found[key] for key in ("program_sha256", "named", "projected")}
-    index.write_text(json.dumps(ours), encoding="utf-8")
-    return found
+    index = HOME / "index" / f"{hashlib.sha256(json.dumps(known).encode()).hexdigest()}.json.gz"
+    if not index.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder) / "result.json"
+            _run(job | {"result": str(result), "programs": str(HOME / "programs")}, extra, limits)
+            found = result.read_bytes()
+        index.parent.mkdir(parents=True, exist_ok=True)
+        half = index.with_suffix(".part")
+        half.write_bytes(gzip.compress(found, mtime=0))
+        half.rename(index)
+    content: dict[str, Any] = json.loads(gzip.decompress(index.read_bytes()))
+    return content
 
 
 def show(args: argparse.Namespace, overrides: list[str], devices: int) -> int:

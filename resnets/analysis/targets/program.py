@@ -16,6 +16,7 @@ from jax.sharding import AxisType, Mesh
 from resnets.analysis import hardware
 from resnets.analysis.compiled import memory_of, serialised
 from resnets.analysis.fusion import schedule
+from resnets.analysis.hlo import without_unread
 from resnets.analysis.lower import Lowered
 from resnets.analysis.projection import project
 from resnets.analysis.scopes import Scopes
@@ -47,6 +48,8 @@ def mesh(chosen: Slice, devices: int) -> Mesh:
 def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
     """Compile, unless the same program was before, and read the result; JSON-able.
 
+    What is kept is the compiler's own program, so that reading it better needs no compilation.
+
     Args:
       lowered: for devices of the slice.
       chosen: the slice.
@@ -55,41 +58,41 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
     Raises:
       AnalysisError: the compiler refuses the program; its own first line.
     """
-    text = lowered.lowered.as_text()
     versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
     versions |= {chosen.target.extra: compiler_version(chosen.target.extra)}
-    key = json.dumps([text, chosen.topology, versions], sort_keys=True)
+    key = json.dumps([lowered.lowered.as_text(), chosen.topology, versions], sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
-    file = programs / f"{digest}.json.gz"
-    if not file.exists():
+    facts, module = programs / f"{digest}.json", programs / f"{digest}.pb.gz"
+    if not facts.exists():
         programs.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(_compile(lowered, chosen, versions))
-        half = file.with_suffix(".part")
-        half.write_bytes(gzip.compress(content.encode(), mtime=0))
-        half.rename(file)
-    found: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
-    return found | {"program_sha256": digest}
-
-
-def _compile(lowered: Lowered, chosen: Slice, versions: dict[str, str]) -> dict[str, Any]:
-    start = time.perf_counter()
-    try:
-        options = gpu.options(chosen.target.family) if chosen.target.platform == "cuda" else None
-        executable = lowered.lowered.compile(compiler_options=options)
-    except jax.errors.JaxRuntimeError as error:
-        raise AnalysisError(str(error).strip().partition("\n")[0]) from None
-    seconds = time.perf_counter() - start
+        optimised, about = _compile(lowered, chosen)
+        module.write_bytes(gzip.compress(optimised, mtime=0))
+        half = facts.with_suffix(".part")
+        half.write_text(json.dumps(about), encoding="utf-8")
+        half.rename(facts)  # last: its presence says that both are whole
     training = any(op.phase != "forward" for op in lowered.graph.ops)
     scopes = Scopes(lowered.modules[()], lowered.modules, training)
-    kernels, warnings = read_kernels(serialised(executable), scopes)
+    kernels, warnings = read_kernels(gzip.decompress(module.read_bytes()), scopes)
     return {
+        "program_sha256": digest,
         "topology": chosen.topology,
         "versions": versions,
-        "compile_s": round(seconds, 2),
-        "memory": dataclasses.asdict(memory_of(executable)),
+        **json.loads(facts.read_text(encoding="utf-8")),
         "kernels": [dataclasses.asdict(kernel) for kernel in kernels],
         "warnings": list(warnings),
     }
+
+
+def _compile(lowered: Lowered, chosen: Slice) -> tuple[bytes, dict[str, Any]]:
+    start = time.perf_counter()
+    options = gpu.options(chosen.target.family) if chosen.target.platform == "cuda" else None
+    try:
+        executable = lowered.lowered.compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError as error:
+        raise AnalysisError(str(error).strip().partition("\n")[0]) from None
+    seconds = round(time.perf_counter() - start, 2)
+    memory = dataclasses.asdict(memory_of(executable))
+    return without_unread(serialised(executable)), {"compile_s": seconds, "memory": memory}
 
 
 def projected(lowered: Lowered, chosen: Slice, training: bool) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Measurements of this machine: networks, kernels and the rates of single operations."""

@@ -1,0 +1,128 @@
+"""How far our projection is from what a device's compiler estimates, over many programs."""
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scipy.stats import spearmanr
+
+from resnets.columns import aligned
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """Two estimates of the same programs, compared.
+
+    Attributes:
+      programs: how many.
+      error_pct: mean absolute percentage error of the totals.
+      bias_pct: median of the signed errors of the totals.
+      rank: Spearman's correlation of the totals.
+      layer_rank: median over programs of Spearman's correlation of their layers.
+      pooled_rank: of the layers of all programs together.
+    """
+
+    programs: int
+    error_pct: float
+    bias_pct: float
+    rank: float
+    layer_rank: float
+    pooled_rank: float
+
+
+def layer_pairs(content: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Our seconds and the compiler's, of the layers that both have an estimate of."""
+    return [
+        (row["projected_s"], row["time_s"])
+        for row in content["layers"]
+        if row["ratio"] is not None and row["projected_s"] and row["time_s"]
+    ]
+
+
+def rank(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's rank correlation; not a number of fewer than three pairs."""
+    if len(pairs) < 3:
+        return math.nan
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic)
+
+
+def agreement(contents: Sequence[Mapping[str, Any]]) -> Agreement:
+    """Compare programs as `render.as_dict` gives them."""
+    totals = [(content["projected_s"], content["time_s"]) for content in contents]
+    errors = [100 * (ours / theirs - 1) for ours, theirs in totals]
+    layers = [layer_pairs(content) for content in contents]
+    ranks = [found for pairs in layers if not math.isnan(found := rank(pairs))]
+    return Agreement(
+        len(contents),
+        statistics.fmean(map(abs, errors)),
+        statistics.median(errors),
+        rank(totals),
+        statistics.median(ranks) if ranks else math.nan,
+        rank([pair for pairs in layers for pair in pairs]),
+    )
+
+
+def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -> dict[str, Any]:
+    """One program in numbers, for a csv."""
+    layers = content["layers"]
+    return {
+        "model": name,
+        "phase": phase,
+        "batch_size": batch_size,
+        "target": content["target"],
+        "topology": content["topology"],
+        "devices": content["devices"],
+        "time_s": content["time_s"],
+        "projected_s": content["projected_s"],
+        "ratio": content["projected_s"] / content["time_s"] if content["time_s"] else None,
+        "layer_rank": rank(layer_pairs(content)),
+        "cycles": content["cycles"],
+        "cycles_in_layers": content["cycles_in_layers"],
+        "unestimated_kernels": content["unestimated_kernels"],
+        "kernels": sum(content["kernels"].values()),
+        "main_memory_bytes": sum(row["read_bytes"] + row["written_bytes"] for row in layers),
+        "collective_bytes": content["collective_bytes"],
+        "peak_bytes": content["memory_bytes"]["peak"],
+        "failure": "",
+    }
+
+
+_HEADINGS = (
+    *("network", "batch", "compiler, ms", "projected, ms", "ratio", "rank of layers"),
+    *("in layers, %", "peak, MB"),
+)
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a program; one that did not compile says why."""
+    lines: list[tuple[str, ...]] = [_HEADINGS]
+    for row in rows:
+        if row["failure"]:
+            lines.append((row["model"], str(row["batch_size"]), row["failure"], *("",) * 5))
+            continue
+        share = row["cycles_in_layers"]
+        lines.append(
+            (
+                row["model"],
+                str(row["batch_size"]),
+                f"{row['time_s'] * 1e3:,.3f}",
+                f"{row['projected_s'] * 1e3:,.3f}",
+                f"{row['ratio']:.2f}" if row["ratio"] else "",
+                f"{row['layer_rank']:.2f}",
+                f"{100 * share:.1f}" if share is not None else "",
+                f"{row['peak_bytes'] / 1e6:,.1f}",
+            )
+        )
+    return aligned(lines, range(1, len(_HEADINGS)))
+
+
+def in_words(found: Agreement) -> str:
+    """The comparison in a sentence."""
+    return (
+        f"{found.programs} programs: mean absolute error of the totals {found.error_pct:.1f} %, "
+        f"median {found.bias_pct:+.1f} %; rank correlation {found.rank:.3f} of totals, "
+        f"{found.layer_rank:.3f} of layers (median over programs), {found.pooled_rank:.3f} of all "
+        "layers together"
+    )
