@@ -135,9 +135,9 @@ def test_unnamed_work_of_the_step_is_small(resnet50_step):
 @pytest.mark.parametrize(
     ("name", "fields", "options"),
     [
-        ("cifar_resnet20", {}, {}),
-        ("cifar_plain20", {}, {"clip_norm": 1.0, "optimizer": "adam", "average_decay": 0.9}),
-        ("preact_resnet20", {"dtype": "bfloat16"}, {"accumulation": 2}),
+        ("cifar_resnet14", {}, {}),
+        ("cifar_plain14", {}, {"clip_norm": 1.0, "optimizer": "adam", "average_decay": 0.9}),
+        ("preact_resnet14", {"dtype": "bfloat16"}, {"accumulation": 2}),
     ],
 )
 def test_a_loop_costs_exactly_what_the_unrolled_network_does(name, fields, options):

@@ -199,6 +199,7 @@ def test_a_file_is_replaced_only_on_request(quick, capsys):
     assert quick.read_text() == before
 
 
+@pytest.mark.slow
 def test_networks_are_predicted_run_and_compared(quick, tmp_path, capsys):
     table, layers = tmp_path / "table.csv", tmp_path / "layers.csv"
     arguments = ["--models=lenet5,cifar_resnet8:8", "--batch_sizes=1,2", "--repeats=1"]

@@ -120,7 +120,7 @@ class TestTraining:
         with pytest.raises(DatasetError, match="corrupt"):
             next(dataset.train_batches(0, BATCH, 0, 1))
 
-    @pytest.mark.parametrize("parts", [2, 4])
+    @pytest.mark.parametrize("parts", [2, pytest.param(4, marks=pytest.mark.slow)])
     def test_the_shares_of_several_hosts_make_up_the_batch(self, dataset, parts):
         whole = list(dataset.train_batches(0, BATCH, 0, 5))
         shares = [list(dataset.train_batches(0, BATCH, 0, 5, (i, parts))) for i in range(parts)]

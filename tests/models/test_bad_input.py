@@ -99,7 +99,16 @@ def test_too_small_an_image_names_the_layer_and_the_smallest_size(
 SMALLEST = {(name, *options.items()): smallest for name, options, _, _, smallest in TOO_SMALL}
 
 
-@pytest.mark.parametrize(("case", "smallest"), SMALLEST.items())
+LARGE = ("inception_v4", "inception_resnet_v2", "inception_resnet_v1", "densenet161")
+
+
+@pytest.mark.parametrize(
+    ("case", "smallest"),
+    [
+        pytest.param(*item, marks=pytest.mark.slow if item[0][0] in LARGE else ())
+        for item in SMALLEST.items()
+    ],
+)
 def test_the_smallest_valid_size_is_taken(case, smallest):
     name, *options = case
     assert initial_shapes(models.create(name, **dict(options)), smallest)

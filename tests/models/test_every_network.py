@@ -253,7 +253,18 @@ def check(case, start):
         assert np.array_equal(trained, logits) != drops(case.create())
 
 
-@pytest.mark.parametrize("case", FORMS, ids=str)
+# Whose form another one below has, too.
+ALIKE = (
+    *("alexnet_lrn", "vgg11", "preact_resnet8", "densenet_cifar10_6", "densenet_bc16_6"),
+    *("goodfellow_fixed", "goodfellow_grid"),
+)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(c, marks=pytest.mark.slow if c.name in ALIKE else ()) for c in FORMS],
+    ids=str,
+)
 def test_every_form_trains(case, monkeypatch):
     three = ((0.17,), (0.1,), (1.0,))  # residual blocks, where DeepNet has seven
     monkeypatch.setattr(deepnet, "_SCALES", three)

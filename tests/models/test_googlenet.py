@@ -86,7 +86,8 @@ def test_heads_weigh_as_in_the_paper():
     assert models.create("googlenet").auxiliary_weight == 0.3
 
 
-@pytest.mark.parametrize("overrides", [{}, pytest.param(TORCHVISION, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", [{}, TORCHVISION])
 def test_bfloat16_is_close_and_logits_are_float32(overrides):
     model = models.create("googlenet", 10, **overrides)
     x = images(32)

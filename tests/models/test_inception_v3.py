@@ -39,6 +39,7 @@ def test_without_scales_variables_are_as_many_as_keras_counts():
     assert entries(shapes(75, auxiliary=False, bn_scale=False)) == 23_851_784
 
 
+@pytest.mark.slow
 def test_head_speaks_in_training_only():
     model = models.create(NAME, 7)
     x = jax.ShapeDtypeStruct((2, 299, 299, 3), jnp.float32)

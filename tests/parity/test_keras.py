@@ -42,7 +42,12 @@ def applications(tmp_path_factory):
     os.environ["KERAS_HOME"] = str(tmp_path_factory.mktemp("keras"))
     import keras
 
-    return keras.applications
+    def zeros(_, shape, dtype=None):  # `randomise` replaces them, and drawing is slow
+        return np.zeros(shape, np.float32)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.initializers.VarianceScaling, "__call__", zeros)
+        yield keras.applications
 
 
 def randomise(network):

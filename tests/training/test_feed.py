@@ -119,6 +119,7 @@ class TestNumbers:
         plan, opened = feed
         assert opened.evaluate("validation", [plan.initial_state().variables()]) == []
 
+    @pytest.mark.slow
     def test_eight_devices_give_the_numbers_of_one(self, streamed_config, monkeypatch):
         results = []
         for devices in (1, 8):

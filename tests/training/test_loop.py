@@ -144,6 +144,7 @@ def test_a_path_below_a_file_cannot_be_written(small_config, tmp_path):
         train(small_config(), tmp_path / "file" / "run", "run")
 
 
+@pytest.mark.slow  # test_step.py and test_epoch.py hold eight devices against one
 def test_eight_devices_give_the_numbers_of_one(small_config, tmp_path, monkeypatch):
     from resnets.training import setup
 

@@ -4,6 +4,7 @@ Keras puts biases before the batch normalisations of its first residual networks
 the normalisation absorbs them, which changes nothing that the network computes in evaluation.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax import traverse_util
 
 from resnets.models.densenet import DenseNet
 from resnets.models.inception_resnet import InceptionResNet
@@ -104,7 +106,15 @@ def _inception(model: nn.Module, variables: Mapping[str, Any]) -> LayerName:
 
 def _layer_order(model: nn.Module, variables: Mapping[str, Any]) -> tuple[Path, ...]:
     """Modules that hold parameters, in the order in which the network calls them."""
-    holding = {path[1:-1] for path in flatten(variables)}
+    leaves = flatten(variables).items()
+    return _calls(model, tuple((path, leaf.shape, str(leaf.dtype)) for path, leaf in leaves))
+
+
+@functools.lru_cache(maxsize=4)  # reading and writing a file ask the same, and tracing is slow
+def _calls(
+    model: nn.Module, leaves: tuple[tuple[Path, tuple[int, ...], str], ...]
+) -> tuple[Path, ...]:
+    holding = {path[1:-1] for path, _, _ in leaves}
     order: dict[Path, None] = {}
 
     def record(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
@@ -116,7 +126,9 @@ def _layer_order(model: nn.Module, variables: Mapping[str, Any]) -> tuple[Path, 
         with nn.intercept_methods(record):
             return model.apply(variables, images, train=False)
 
-    jax.eval_shape(evaluate, variables, jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32))
+    shapes = {path: jax.ShapeDtypeStruct(shape, dtype) for path, shape, dtype in leaves}
+    images = jax.ShapeDtypeStruct((1, 299, 299, 3), jnp.float32)
+    jax.eval_shape(evaluate, traverse_util.unflatten_dict(shapes), images)
     return tuple(order)
 
 
