@@ -25,7 +25,7 @@ usage: ./launch.sh [VERB ...]
                                    measure this machine and write its hardware file
   ./launch.sh validate --hardware=FILE.toml
                                    predicted against measured times of networks on this machine
-  ./launch.sh install tpu          the TPU's compiler, for `analyze --target=tpu_v5e`
+  ./launch.sh install tpu|cuda     compilers for `analyze --target=tpu_v5e|h100|...`
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh report DIR           write a study's report again from its files

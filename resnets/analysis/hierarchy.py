@@ -16,7 +16,7 @@ from resnets.analysis.symbols import AnalysisError
 from resnets.analysis.tiling import Tiling, tilings
 
 RESIDENCIES = ("none", "belady", "optimal")
-TILINGS = ("once", "search")
+TILINGS = ("once", "search", "double")
 SHARES = (0.0625, 0.125, 0.25, 0.5, 0.75, 1.0)
 """Parts of a memory that may be set aside for the tiles that a step works on."""
 
@@ -89,7 +89,8 @@ def plan(
       residency: `none` keeps nothing between steps; `belady` what is needed soonest; `optimal`
         minimises traffic (a linear program; see `optimal`).
       tiling: `once` takes every operand of a step once, however large; `search` cuts products that
-        do not fit into tiles and counts what is fetched again.
+        do not fit into tiles and counts what is fetched again; `double` searches for tiles that
+        are fetched while the ones before are worked on, which takes room for both.
       tile_capacity: bytes that one tile may take, if a core sees only its own part.
 
     Raises:
@@ -109,11 +110,12 @@ def plan(
         if best is not None and held.bytes >= best.bytes:
             break  # what is held less of moves more, and tiles come on top
         limit = min(workspace, tile_capacity or workspace)
-        tiled = _tiled(schedule, held, limit)
+        tiled = _tiled(schedule, held, limit, tiling == "double")
         if tiled and (best is None or tiled.bytes < best.bytes):
             best = dataclasses.replace(tiled, capacity=capacity)
     if best is None:
-        raise AnalysisError(_too_small(schedule, min(capacity, tile_capacity or capacity)))
+        limit = min(capacity, tile_capacity or capacity)
+        raise AnalysisError(_too_small(schedule, limit, tiling == "double"))
     return best
 
 
@@ -137,7 +139,7 @@ def _held(schedule: Schedule, kept: float, workspace: float, residency: str) -> 
     )
 
 
-def _tiled(schedule: Schedule, held: Plan, limit: float) -> Plan | None:
+def _tiled(schedule: Schedule, held: Plan, limit: float, double: bool) -> Plan | None:
     """Cut the products into tiles of at most `limit` bytes; None if one cannot be cut so small."""
     missing: dict[tuple[int, int], int] = {}
     for event in held.events:
@@ -157,7 +159,7 @@ def _tiled(schedule: Schedule, held: Plan, limit: float) -> Plan | None:
         whole = schedule.sizes[output] if output is not None else 0
         stays = held.kept.get((number, output), 0) if output is not None else 0
         outside.append(1 - stays / whole if whole else 1.0)
-        candidates = tilings(product.nest)
+        candidates = tilings(product.nest, double)
         index = candidates.best(limit, (outside[0], outside[1], outside[2]))
         if index is None:
             return None
@@ -183,10 +185,10 @@ def _again(
         yield Event(number, tensor, "partial", extra, extra)
 
 
-def _too_small(schedule: Schedule, limit: float) -> str:
+def _too_small(schedule: Schedule, limit: float, double: bool) -> str:
     """Say which layer needs more room than there is."""
     needs = [
-        (tilings(step.product.nest).smallest, step.layer)
+        (tilings(step.product.nest, double).smallest, step.layer)
         for step in schedule.steps
         if step.product is not None
     ]

@@ -45,7 +45,7 @@ operation on its own; epilogue lets normalisation, activation and addition ride 
 their operand; streamed moves operands and results of convolutions and products once and nothing
 else, as hand calculations do; compiled takes the kernels of this machine's compiler. --residency:
 what stays on chip between steps. --tiling=once takes every operand once, search cuts what does not
-fit.
+fit, double with room for the next tile, too.
 
 --target=tpu_v4|tpu_v5e|tpu_v5p|tpu_v6e[:TOPOLOGY] compiles the program with that machine's own
 compiler, which `launch.sh install` brings, and shows its estimates beside our projection.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FUSIONS = ("none", "epilogue", "streamed", "compiled")
 RESIDENCIES = ("none", "belady", "optimal")
-TILINGS = ("once", "search")
+TILINGS = ("once", "search", "double")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 

@@ -19,7 +19,9 @@ FIELDS = {"googlenet": {"bn": True, "five_by_five": False}}
 
 def torchvision():
     with (MODELS / "torchvision_models.csv").open() as file:
-        return [tuple(row.values()) for row in csv.DictReader(file)]
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    large = ("densenet161", "densenet169", "densenet201")
+    return [pytest.param(*row, marks=pytest.mark.slow if row[0] in large else ()) for row in rows]
 
 
 def gmacs(name, size=224, **fields):

@@ -75,6 +75,13 @@ def test_cutting_products_into_tiles_costs_traffic(resnet50):
     assert once < cut < 3 * once
 
 
+def test_a_second_buffer_takes_room_and_so_costs_traffic(resnet50):
+    moved = [plan(resnet50, 2**17, "none", tiling).bytes for tiling in ("search", "double")]
+    assert moved[0] < moved[1]
+    planned = plan(resnet50, 2**20, "belady", "double")
+    assert max(tile.working_set for tile in planned.tiles.values()) <= planned.workspace
+
+
 def test_a_tile_that_one_core_holds_is_no_larger_than_the_core(resnet50):
     whole = plan(resnet50, 2**22, "none", "search")
     shared = plan(resnet50, 2**22, "none", "search", tile_capacity=2**17)

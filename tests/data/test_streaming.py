@@ -156,6 +156,7 @@ class TestEvaluation:
         assert not batch.counted[number]
         assert not batch.images[~batch.counted].any()
 
+    @pytest.mark.slow
     def test_worker_processes_change_nothing(self, dataset, directory):
         processes = stream("imagenet2012", VIEW, directory=directory, workers=1)
         assert_equal(processes.eval_batches("train", 3), dataset.eval_batches("train", 3))

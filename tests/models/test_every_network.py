@@ -253,10 +253,10 @@ def check(case, start):
         assert np.array_equal(trained, logits) != drops(case.create())
 
 
-# Whose form another one below has, too.
+# Whose form another one has, too, or that take long.
 ALIKE = (
     *("alexnet_lrn", "vgg11", "preact_resnet8", "densenet_cifar10_6", "densenet_bc16_6"),
-    *("goodfellow_fixed", "goodfellow_grid"),
+    *("goodfellow_fixed", "goodfellow_grid", "deepnet"),  # DeepNet: see test_deepnet.py
 )
 
 
