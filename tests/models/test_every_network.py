@@ -108,7 +108,9 @@ def registered(name):
     if isinstance(model, ResNet):  # a loop compiles in a time that does not grow with depth
         deep = sum(model.stage_sizes) > 30
         size = 8 if model.stem == "cifar" else 32
-        return Case(name, size, {"scan_blocks": True}, batch=4 if deep else 8)
+        return Case(
+            name, size, {"scan_blocks": True}, batch=4 if deep and "wide" not in name else 8
+        )
     size = next(size for pattern, size in SIZES.items() if re.fullmatch(pattern, name))
     return Case(name, size, {"auxiliary": False} if size == 75 else {})
 
