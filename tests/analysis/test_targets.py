@@ -187,7 +187,7 @@ def test_the_compiler_runs_and_its_result_is_kept(capsys):
     once = capsys.readouterr().out
     content = json.loads(once)
     assert content["cycles_in_layers"] > 0.95
-    assert {row["name"] for row in content["layers"]} >= {"conv1", "conv2"}
+    assert {row["name"] for row in content["layers"]} >= {"conv1", "conv3", "fc6"}
     assert main(argv) == 0
     assert capsys.readouterr().out == once
 
