@@ -25,7 +25,8 @@ _FIELDS = {
     "fusion_kind=11 tuple_index=13# custom_call_target=28 id=35# operand_ids=36*# "
     "called_computation_ids=38*# control_predecessor_ids=37*# backend_config=43",
     "Shape": "element_type=2# dimensions=3*# tuple_shapes=4*Shape layout=5:Layout",
-    "Layout": "element_size_in_bits=7# memory_space=8#",
+    "Layout": "minor_to_major=1*# tiles=6*Tile element_size_in_bits=7# memory_space=8#",
+    "Tile": "dimensions=1*#",
     "Metadata": "op_name=2",
     "Program": "parameters=1*Shape result=2:Shape parameter_names=3*",
     "Schedule": "sequences=1*Entry",
@@ -56,7 +57,7 @@ class Instruction:
       name: unlike any other in the module.
       opcode: as in HLO text.
       detail: kind of a fusion or target of a custom call.
-      sizes: bytes of the arrays of its result, without the padding of tiled layouts.
+      sizes: bytes of the arrays of its result, the padding of tiled layouts included.
       operands: identities.
       op_name: the scope path that JAX gave it.
       called: identities of the computations that it names.
@@ -228,7 +229,19 @@ def _sizes(shape: Any, name: str) -> Iterator[int]:
         if array.element_type not in _BITS:
             raise AnalysisError(f"{name}: element type {array.element_type} has no known size")
         bits = array.layout.element_size_in_bits or _BITS[array.element_type]
-        yield (math.prod(array.dimensions) * bits + 7) // 8
+        yield (_places(array) * bits + 7) // 8
+
+
+def _places(array: Any) -> int:
+    """Elements that an array has room for: whole tiles of its minor dimensions."""
+    dimensions = [array.dimensions[axis] for axis in reversed(array.layout.minor_to_major)]
+    if not dimensions or not array.layout.tiles:
+        return math.prod(array.dimensions)
+    tile = array.layout.tiles[0].dimensions  # the others lie inside it
+    dimensions = [1] * (len(tile) - len(dimensions)) + dimensions
+    whole = len(dimensions) - len(tile)
+    tiled = (-(-size // side) * side for size, side in zip(dimensions[whole:], tile, strict=True))
+    return math.prod(dimensions[:whole]) * math.prod(tiled)
 
 
 def _rounds(config: bytes) -> int | None:

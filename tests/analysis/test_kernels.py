@@ -64,6 +64,25 @@ def test_tiled_layouts_and_memory_spaces_are_read():
     assert fusion.output_bytes == 8 * 256 * 2
 
 
+@pytest.mark.parametrize(
+    ("shape", "stored"),
+    [
+        ("bf16[128,56,56,64]{3,0,2,1:T(8,128)(2,1)}", 128 * 56 * 56 * 128 * 2),
+        ("bf16[128,56,56,64]{0,3,2,1:T(8,128)(2,1)}", 128 * 56 * 56 * 64 * 2),
+        ("bf16[3,56,56,64]{0,3,2,1:T(8,128)(2,1)}", 128 * 56 * 56 * 64 * 2),
+        ("f32[3,3,5,200]{3,2,1,0:T(8,128)}", 3 * 3 * 8 * 256 * 4),
+        ("f32[64]{0:T(128)}", 128 * 4),
+        ("f32[5]{0:T(8,128)}", 8 * 128 * 4),
+        ("f32[3,3,5,200]{3,2,1,0}", 3 * 3 * 5 * 200 * 4),
+        ("f32[]", 4),
+    ],
+)
+def test_narrow_arrays_fill_whole_tiles(shape, stored):
+    text = f"HloModule m\nENTRY e {{ p = {shape} parameter(0)\n ROOT c = {shape} copy(p) }}"
+    [copy], _ = read(text)
+    assert copy.output_bytes == stored
+
+
 def test_bytes_of_a_fusion_are_split_by_what_its_layers_would_write():
     _, fusion = read(FUSED_TPU)[0]
     head, tail = fusion.shares

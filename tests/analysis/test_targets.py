@@ -13,7 +13,7 @@ import pytest
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.targets.catalogue import TARGETS, read_target, slice_for
 from resnets.analysis.targets.kernels import read_kernels
-from resnets.analysis.targets.layers import by_layer, cycles
+from resnets.analysis.targets.layers import by_layer, cycles, roofline
 from resnets.analysis.targets.render import as_dict, as_table
 from resnets.cli.__main__ import main
 from resnets.errors import UserError
@@ -25,12 +25,12 @@ LAYERS = {
 }
 
 
-def stored(name, training=False):
+def stored(name, training=False, work=None):
     """Kernels of a stored program, as JSON carries them."""
     import dataclasses
 
     module = gzip.decompress((DATA / f"{name}.pb.gz").read_bytes())
-    kernels, warnings = read_kernels(module, Scopes("ResNet", [], training))
+    kernels, warnings = read_kernels(module, Scopes("ResNet", [], training), work)
     assert warnings == []
     return json.loads(json.dumps([dataclasses.asdict(kernel) for kernel in kernels]))
 
@@ -106,6 +106,30 @@ def test_a_training_step_has_phases_and_reduces_every_gradient(training):
     assert any(part["phase"] == "backward" for k in collectives for part in k["parts"])
 
 
+def test_layers_share_a_kernel_by_their_multiply_adds():
+    macs = {("stage3/block0/conv1", "forward"): 300, ("stage3/block0/conv2", "forward"): 100}
+    kernels = stored("tpu_v5e_cifar_resnet8", work=macs)
+    [both] = [k for k in kernels if k["category"] == "product" and k["flops"]]
+    shares = {part["layer"]: part["share"] for part in both["parts"]}
+    assert shares == {"stage3/block0/conv1": 0.75, "stage3/block0/conv2": 0.25}
+    assert both["flops"] == 2 * 400
+
+
+def test_a_library_call_without_an_estimate_takes_what_the_peaks_allow():
+    """cifar_resnet8, batch 2, bfloat16: its first convolution, on 32 x 32 images."""
+    images, weights, results = 2 * 32 * 32 * 3, 3 * 3 * 3 * 16, 2 * 32 * 32 * 16
+    macs = results * 27
+    kernels = stored("gpu_h100_cifar_resnet8", work={("stem_conv", "forward"): macs})
+    [call] = [kernel for kernel in kernels if kernel["flops"]]
+    assert (call["flops"], call["seconds"]) == (2 * macs, None)
+    moved = 2 * (images + weights + results)
+    assert call["read_bytes"] + call["written_bytes"] == moved
+    for peaks, seconds in (((2e9, 1e15), macs / 1e9), ((1e15, 1e6), moved / 1e6)):
+        assert roofline(call, peaks) == pytest.approx(seconds)
+        rows = {row.name: row for row in by_layer({"kernels": kernels}, peaks=peaks)}
+        assert rows["stem_conv"].roofline_seconds == pytest.approx(seconds)
+
+
 def test_the_table_names_units_totals_and_our_projection(inference):
     found = {
         "kernels": inference,
@@ -115,6 +139,7 @@ def test_the_table_names_units_totals_and_our_projection(inference):
         "memory": {"peak": 5, "arguments": 3, "outputs": 1, "temporary": 1},
         "warnings": [],
         "named": sorted(LAYERS),
+        "peaks": [1e12, 1e11],
         "projected": [["stem_conv", "forward", 1e-5], ["stage1/block0/conv1", "forward", 1e-6]],
     }
     content = as_dict(found, read_target("tpu_v5e"), 1)

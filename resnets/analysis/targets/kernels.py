@@ -3,8 +3,10 @@
 import collections
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from resnets.analysis.costs import FLOPS_PER_MAC
 from resnets.analysis.hlo import Instruction, Module
 from resnets.analysis.kernels import (
     PRODUCT_TARGETS,
@@ -24,6 +26,9 @@ _COLLECTIVES = (
     "all-to-all",
     "collective-permute",
 )
+
+Work = Mapping[tuple[str, str], int]
+"""Multiply-adds of one product of a layer in a phase."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Placed:
       runs: how often; None where nobody knows.
       cycles: of one run by the compiler's estimate; None where it gives none (as for GPUs).
       seconds: likewise, where the estimate is a time (as for a GPU's fusions).
+      flops: of the products inside, by the network's own count; 0 where that has none.
       read_bytes: of one run, from the device's main memory.
       written_bytes: likewise.
       near_bytes: of operands and results that the compiler keeps in on-chip memory.
@@ -68,17 +74,26 @@ class Placed:
     runs: int | None
     cycles: int | None
     seconds: float | None
+    flops: int
     read_bytes: int
     written_bytes: int
     near_bytes: int
     tiles: tuple[int, ...]
 
 
-def read_kernels(serialised: bytes, scopes: Scopes) -> tuple[list[Placed], list[str]]:
+def read_kernels(
+    serialised: bytes, scopes: Scopes, work: Work | None = None
+) -> tuple[list[Placed], list[str]]:
     """Read the kernels of an optimised module in the order of its schedule.
 
-    A kernel that belongs to no layer, such as a prefetch or a change of layout, works for the first
-    kernel after it that reads its result and belongs to one.
+    Layers whose products share a kernel share it by their multiply-adds. A kernel that belongs to
+    no layer, such as a prefetch or a change of layout, works for the first kernel after it that
+    reads its result and belongs to one.
+
+    Args:
+      serialised: the module.
+      scopes: resolves the names of operations.
+      work: unless it has all layers of a kernel, their products count the same.
     """
     module, warnings = Module(serialised), list[str]()
     found: list[Placed] = []
@@ -86,7 +101,7 @@ def read_kernels(serialised: bytes, scopes: Scopes) -> tuple[list[Placed], list[
     for where, instruction, runs in scheduled(module, module.entry, 1, warnings):
         described = kernel(module, where, instruction, runs, None, scopes)
         places[len(found)] = where, instruction.id
-        found.append(_placed(module, where, instruction, described, scopes))
+        found.append(_placed(module, where, instruction, described, scopes, work or {}))
     readers = _readers(module)
     owned = {place: found[n].parts for n, place in places.items() if _in_layer(found[n])}
     starts = {
@@ -138,7 +153,12 @@ def _served(
 
 
 def _placed(
-    module: Module, where: int, instruction: Instruction, described: Kernel, scopes: Scopes
+    module: Module,
+    where: int,
+    instruction: Instruction,
+    described: Kernel,
+    scopes: Scopes,
+    work: Work,
 ) -> Placed:
     around = module.computations[where].instructions
     operands = [around[number] for number in dict.fromkeys(instruction.operands)]
@@ -146,15 +166,17 @@ def _placed(
     near_written = _near(instruction)
     config = _config(instruction)
     window = config.get("window_config", {})
+    parts, macs = _parts(module, instruction, described, scopes, work)
     cycles = window.get("estimated_cycles") or config.get("estimated_cycles")
     return Placed(
         described.name,
         described.kind,
         _category(module, instruction, described),
-        _parts(module, instruction, described, scopes),
+        parts,
         described.runs,
         int(cycles) if cycles else None,
         _seconds(config),
+        FLOPS_PER_MAC * macs,
         max(0, described.operand_bytes - near_read),
         max(0, described.output_bytes - near_written),
         near_read + near_written,
@@ -194,9 +216,12 @@ def _category(module: Module, instruction: Instruction, described: Kernel) -> st
 
 
 def _parts(
-    module: Module, instruction: Instruction, described: Kernel, scopes: Scopes
-) -> tuple[Part, ...]:
-    """The layers of the products inside, else what the kernel's bytes are shared by."""
+    module: Module, instruction: Instruction, described: Kernel, scopes: Scopes, work: Work
+) -> tuple[tuple[Part, ...], int]:
+    """The layers of the products inside by their work, else what its bytes are shared by.
+
+    The number is the multiply-adds of the products, 0 where they are not known.
+    """
     counts: collections.Counter[tuple[str, str]] = collections.Counter()
     named: dict[tuple[str, str], bool] = {}
     for inner in module.fused(instruction):
@@ -205,6 +230,10 @@ def _parts(
         named[key] = bool(scope.modules)
         if inner.opcode in PRODUCTS or inner.detail.startswith(PRODUCT_TARGETS):
             counts[key] += 1
+    macs = 0
+    if counts and counts.keys() <= work.keys():
+        counts = collections.Counter({key: n * work[key] for key, n in counts.items()})
+        macs = counts.total()
     if not counts:
         counts.update({(part.layer, part.phase): part.bytes for part in described.shares})
     if any(named.get(key) for key in counts):  # what stands at the root rides on a layer
@@ -212,7 +241,8 @@ def _parts(
     if not counts.total():
         counts = collections.Counter(dict.fromkeys(counts, 1))
     whole = counts.total()
-    return tuple(
+    parts = tuple(
         Part(layer, phase, count / whole, named.get((layer, phase), False))
         for (layer, phase), count in counts.items()
     )
+    return parts, macs

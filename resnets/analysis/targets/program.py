@@ -1,5 +1,6 @@
 """Compile for a target and read what its compiler decided: kernels, cycles, memories, copies."""
 
+import collections
 import dataclasses
 import gzip
 import hashlib
@@ -15,10 +16,14 @@ from jax.sharding import AxisType, Mesh
 
 from resnets.analysis import hardware
 from resnets.analysis.compiled import memory_of, serialised
+from resnets.analysis.costs import cost
 from resnets.analysis.fusion import schedule
 from resnets.analysis.hlo import without_unread
 from resnets.analysis.lower import Lowered
+from resnets.analysis.ops import Graph
 from resnets.analysis.projection import project
+from resnets.analysis.rates import rate
+from resnets.analysis.schedule import Schedule
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import AnalysisError
 from resnets.analysis.targets import gpu
@@ -72,7 +77,8 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
         half.rename(facts)  # last: its presence says that both are whole
     training = any(op.phase != "forward" for op in lowered.graph.ops)
     scopes = Scopes(lowered.modules[()], lowered.modules, training)
-    kernels, warnings = read_kernels(gzip.decompress(module.read_bytes()), scopes)
+    work = _work(lowered.graph)
+    kernels, warnings = read_kernels(gzip.decompress(module.read_bytes()), scopes, work)
     return {
         "program_sha256": digest,
         "topology": chosen.topology,
@@ -81,6 +87,16 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
         "kernels": [dataclasses.asdict(kernel) for kernel in kernels],
         "warnings": list(warnings),
     }
+
+
+def _work(graph: Graph) -> dict[tuple[str, str], int]:
+    """Multiply-adds of a product of each layer and phase, the mean where it has several."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for op in graph.ops:
+        macs = cost(op, graph.tensors).macs
+        if macs:
+            found.setdefault((op.name, op.phase), []).append(macs)
+    return {key: max(1, sum(counts) // len(counts)) for key, counts in found.items()}
 
 
 def _compile(lowered: Lowered, chosen: Slice) -> tuple[bytes, dict[str, Any]]:
@@ -103,11 +119,25 @@ def projected(lowered: Lowered, chosen: Slice, training: bool) -> dict[str, Any]
     """
     made = schedule(lowered.graph, "epilogue", training)
     times: dict[tuple[str, str], float] = {}
-    for timed in project(made, hardware.load(chosen.target.hardware)).steps:
+    machine = hardware.load(chosen.target.hardware)
+    for timed in project(made, machine).steps:
         key = timed.step.layer, timed.step.phase
         times[key] = times.get(key, 0.0) + timed.estimate
-    named = sorted({op.name for op in lowered.graph.ops if op.layer})
-    return {"named": named, "projected": [[*key, seconds] for key, seconds in times.items()]}
+    return {
+        "named": sorted({op.name for op in lowered.graph.ops if op.layer}),
+        "projected": [[*key, seconds] for key, seconds in times.items()],
+        "peaks": [_peak(made, machine), machine.memories[-1].read],
+    }
+
+
+def _peak(made: Schedule, machine: hardware.Hardware) -> float:
+    """Operations a second of the matrix unit, in the dtype that most products have."""
+    counts: collections.Counter[str] = collections.Counter()
+    for step in made.steps:
+        for kind, dtype, count in step.work:
+            counts[dtype] += count if kind in ("convolution", "product") else 0
+    dtype = max(counts, key=lambda name: counts[name], default="float32")
+    return rate(machine.unit_for("convolution"), "convolution", dtype, None)[0]
 
 
 def compiler_version(extra: str) -> str:

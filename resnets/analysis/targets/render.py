@@ -24,7 +24,7 @@ def as_dict(
       depth: parts of names that rows are folded to; 0 for all.
     """
     clock, total = chosen.target.clock, cycles(found)
-    layers = by_layer(found, found["named"], depth)
+    layers = by_layer(found, found["named"], depth, tuple(found["peaks"]))
     projected: dict[tuple[str, str], float] = {}
     for name, phase, seconds in found["projected"]:
         key = "/".join(name.split("/")[: depth or None]), phase
@@ -33,7 +33,7 @@ def as_dict(
     rows = []
     for row in layers:
         seconds = row.cycles / clock if clock else row.seconds
-        whole = seconds if not row.unestimated else None
+        whole = seconds if not row.unestimated else None  # a roofline of ours judges nothing
         ours = projected.get((row.name, row.phase))
         rows.append(
             {
@@ -44,6 +44,8 @@ def as_dict(
                 "cycles": round(row.cycles),
                 "time_s": seconds,
                 "unestimated_kernels": row.unestimated,
+                "roofline_s": row.roofline_seconds,
+                "flops": round(row.flops),
                 "read_bytes": round(row.read_bytes),
                 "written_bytes": round(row.written_bytes),
                 "near_bytes": round(row.near_bytes),
@@ -66,6 +68,8 @@ def as_dict(
         "cycles_in_layers": in_layers / total if total else None,
         "time_s": total / clock if clock else times(found),
         "unestimated_kernels": sum(row.unestimated for row in layers),
+        "roofline_s": sum(row.roofline_seconds for row in layers),
+        "flops": round(sum(row.flops for row in layers)),
         "projected_s": sum(projected.values()) or None,
         "memory_bytes": dict(found["memory"]),
         "collective_bytes": sum(row["collective_bytes"] for row in rows),
@@ -94,7 +98,7 @@ def as_table(content: Mapping[str, Any]) -> str:
                 str(row["copies"] or ""),
                 f"{row['cycles'] / 1e3:,.1f}" if row["cycles"] else "",
                 f"{100 * row['cycles'] / total:.1f}" if row["cycles"] else "",
-                f"{row['time_s'] * 1e6:,.1f}" if row["time_s"] else "",
+                _time(row),
                 f"{row['projected_s'] * 1e6:,.1f}" if row["projected_s"] is not None else "",
                 f"{row['ratio']:.2f}" if row["ratio"] is not None else "",
                 f"{moved / 1e6:,.2f}" if moved else "",
@@ -102,6 +106,13 @@ def as_table(content: Mapping[str, Any]) -> str:
             )
         )
     return "\n".join([aligned(rows, range(2, len(_HEADINGS))), "", *_words(content)])
+
+
+def _time(row: Mapping[str, Any]) -> str:
+    """Microseconds, a mark before them where part of them is a roofline."""
+    seconds = row["time_s"] + row["roofline_s"]
+    shown = f"{seconds * 1e6:,.1f}" if seconds else ""
+    return f"~{shown}" if row["unestimated_kernels"] and shown else shown
 
 
 def _words(content: Mapping[str, Any]) -> list[str]:
@@ -114,9 +125,10 @@ def _words(content: Mapping[str, Any]) -> list[str]:
     ]
     if not content["cycles"]:
         lines.append(
-            f"{content['time_s'] * 1e3:,.4g} ms by the compiler's estimate, which leaves out "
-            f"{content['unestimated_kernels']} kernels (library calls among them); "
-            f"our projection of all {content['projected_s'] * 1e3:,.4g} ms"
+            f"{content['time_s'] * 1e3:,.4g} ms by the compiler's estimate; "
+            f"{content['unestimated_kernels']} kernels have none (library calls among them), at "
+            f"the machine's peaks {content['roofline_s'] * 1e3:,.4g} ms; our projection of all "
+            f"{content['projected_s'] * 1e3:,.4g} ms"
         )
     else:
         lines.append(
