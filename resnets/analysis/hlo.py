@@ -22,11 +22,13 @@ _FIELDS = {
     "host_program_shape=4:Program entry_computation_id=6# schedule=7:Schedule",
     "Computation": "name=1 instructions=2*Instruction program_shape=4:Program id=5# root_id=6#",
     "Instruction": "name=1 opcode=2 shape=3:Shape metadata=7:Metadata parameter_number=9# "
-    "fusion_kind=11 tuple_index=13# custom_call_target=28 id=35# operand_ids=36*# "
+    "fusion_kind=11 tuple_index=13# window=15:Window custom_call_target=28 id=35# operand_ids=36*# "
     "called_computation_ids=38*# control_predecessor_ids=37*# backend_config=43",
     "Shape": "element_type=2# dimensions=3*# tuple_shapes=4*Shape layout=5:Layout",
     "Layout": "minor_to_major=1*# tiles=6*Tile element_size_in_bits=7# memory_space=8#",
     "Tile": "dimensions=1*#",
+    "Window": "dimensions=1*Side",
+    "Side": "size=1#",
     "Metadata": "op_name=2",
     "Program": "parameters=1*Shape result=2:Shape parameter_names=3*",
     "Schedule": "sequences=1*Entry",
@@ -63,6 +65,7 @@ class Instruction:
       called: identities of the computations that it names.
       rounds: of a loop, where the compiler knows them.
       place: of a parameter among its computation's, of an element in its tuple.
+      taps: positions of its window; 1 without one.
       spaces: of memory that the arrays of its result lie in; 0 is the device's main memory.
       config: remarks of the backend, JSON on most.
     """
@@ -77,6 +80,7 @@ class Instruction:
     called: tuple[int, ...]
     rounds: int | None
     place: int = 0
+    taps: int = 1
     spaces: tuple[int, ...] = ()
     config: bytes = b""
 
@@ -211,6 +215,7 @@ def _instruction(proto: Any) -> Instruction:
         tuple(proto.called_computation_ids),
         _rounds(proto.backend_config) if opcode == "while" else None,
         proto.tuple_index if opcode == "get-tuple-element" else proto.parameter_number,
+        math.prod(side.size for side in proto.window.dimensions),
         tuple(shape.layout.memory_space for shape in _arrays(proto.shape)),
         proto.backend_config,
     )

@@ -17,6 +17,7 @@ FREE = frozenset(
         *("add-dependency", "opt-barrier", "partition-id", "replica-id", "domain"),
     ]
 )
+_POOLING = {"reduce-window", "select-and-scatter"}
 _VIEWS = ("broadcast", "iota", "reshape")
 _PARTIAL = ("slice", "dynamic-slice", "gather")
 PRODUCTS = ("convolution", "dot")
@@ -169,6 +170,7 @@ def _shares(
 ) -> tuple[Share, ...]:
     """Split a kernel's bytes over layers, in proportion to what they would write without fusion.
 
+    Pooling weighs as often as its window has positions.
     Broadcasts and reshapes, which are never written, weigh nothing; where nothing else is there,
     each instruction weighs the same. What the optimiser does falls to the owner of the variables.
     """
@@ -179,7 +181,8 @@ def _shares(
         layer = "/".join(scope.modules) or scope.function
         key = owner if owner and scope.phase == OPTIMIZER else layer, scope.phase
         counts[key] += 1
-        weights[key] += 0 if instruction.opcode in _VIEWS else instruction.bytes
+        taps = instruction.taps if instruction.opcode in _POOLING else 1
+        weights[key] += 0 if instruction.opcode in _VIEWS else instruction.bytes * taps
     weights = weights if weights.total() else counts
     shares, seen, given = [], 0, 0
     for (layer, phase), count in counts.items():

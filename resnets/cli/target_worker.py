@@ -53,7 +53,8 @@ def _compile(job: dict[str, Any]) -> dict[str, Any]:
     if job["devices"] > 1:  # our own projection is of one device's part of the batch
         args.batch_size //= job["devices"]
         lowered = subject.lower(network, args, chosen.target.platform)
-    return found | program.projected(lowered, chosen, training=args.phase == "train")
+    training = args.phase == "train"
+    return found | program.projected(lowered, chosen, job["devices"], training)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,24 @@ def test_bytes_of_a_fusion_are_split_by_what_its_layers_would_write():
     assert (head.bytes, tail.bytes) == (fusion.bytes // 2, fusion.bytes // 2)
 
 
+def test_pooling_weighs_as_often_as_its_window_has_positions():
+    text = """HloModule net, is_scheduled=true
+larger { a = f32[] parameter(0)
+  b = f32[] parameter(1)
+  ROOT m = f32[] maximum(a, b) }
+fused { x = f32[8,8] parameter(0)
+  least = f32[] constant(0)
+  s = f32[8,8] negate(x), metadata={op_name="jit(forward)/Net/bn/neg"}
+  ROOT p = f32[8,8] reduce-window(s, least), window={size=3x3 pad=1_1x1_1}, to_apply=larger,
+    metadata={op_name="jit(forward)/Net/pool/reduce_window"} }
+ENTRY e { x = f32[8,8] parameter(0)
+  ROOT f = f32[8,8] fusion(x), kind=kLoop, calls=fused }
+"""
+    [fusion], _ = read(text)
+    shares = {share.layer: share.bytes for share in fusion.shares}
+    assert shares == {"bn": fusion.bytes // 10, "pool": fusion.bytes - fusion.bytes // 10}
+
+
 def test_each_kernel_stands_alone_as_a_module_that_xla_accepts():
     whole = _hlo.hlo_module_from_text(FUSED_TPU)
     module = hlo.Module(whole.as_serialized_hlo_module_proto())

@@ -84,6 +84,8 @@ def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -
         "kernels": sum(content["kernels"].values()),
         "main_memory_bytes": sum(row["read_bytes"] + row["written_bytes"] for row in layers),
         "collective_bytes": content["collective_bytes"],
+        "waiting_s": content["waiting_s"],
+        "projected_efficiency": content["projected_efficiency"],
         "peak_bytes": content["memory_bytes"]["peak"],
         "failure": "",
     }

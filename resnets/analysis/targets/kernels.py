@@ -86,14 +86,14 @@ def read_kernels(
 ) -> tuple[list[Placed], list[str]]:
     """Read the kernels of an optimised module in the order of its schedule.
 
-    Layers whose products share a kernel share it by their multiply-adds. A kernel that belongs to
-    no layer, such as a prefetch or a change of layout, works for the first kernel after it that
-    reads its result and belongs to one.
+    Layers share a kernel by the multiply-adds of their products in it; if it has none, by bytes. A
+    kernel that belongs to no layer, such as a prefetch or a change of layout, works for the first
+    kernel after it that reads its result and belongs to one.
 
     Args:
       serialised: the module.
       scopes: resolves the names of operations.
-      work: unless it has all layers of a kernel, their products count the same.
+      work: where it lacks a layer of a kernel, products count the same.
     """
     module, warnings = Module(serialised), list[str]()
     found: list[Placed] = []

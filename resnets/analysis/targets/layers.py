@@ -5,6 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resnets.analysis.hardware import Interconnect
+from resnets.analysis.scaling import all_reduce_seconds
+
 Peaks = tuple[float, float]
 """Operations a second of a machine's matrix unit, and bytes a second of its main memory."""
 
@@ -60,55 +63,80 @@ def by_layer(
       depth: 0 for whole names.
       peaks: of the machine, for kernels that have no estimate.
     """
-    sums: dict[tuple[str, str], list[float]] = {}
+    sums: dict[tuple[str, str], dict[str, Any]] = {}
     known = set(named or ())
     is_named: dict[tuple[str, str], bool] = {}
     for kernel in found["kernels"]:
-        numbers = _numbers(kernel, peaks)
+        counted, shared = _counted(kernel), _shared(kernel, peaks)
         for part in kernel["parts"]:
             name = "/".join(part["layer"].split("/")[: depth or None])
             key = name, part["phase"]
-            row = sums.setdefault(key, [0.0] * len(numbers))
-            for place, (value, divided) in enumerate(numbers):
-                row[place] += value * (part["share"] if divided else 1)
+            row = sums.setdefault(key, dict.fromkeys([*counted, *shared], 0))
+            for field, count in counted.items():
+                row[field] += count
+            for field, value in shared.items():
+                row[field] += value * part["share"]
             is_named[key] = is_named.get(key, False) or named is None or part["layer"] in known
-    return [
-        TargetLayer(
-            name,
-            phase,
-            is_named[name, phase],
-            round(row[0]),
-            row[1],
-            row[2],
-            round(row[3]),
-            *row[4:9],
-            round(row[9]),
-            row[10],
-        )
-        for (name, phase), row in sums.items()
-    ]
+    return [TargetLayer(*key, is_named[key], **row) for key, row in sums.items()]
 
 
-def _numbers(kernel: Mapping[str, Any], peaks: Peaks) -> list[tuple[float, bool]]:
-    """What a kernel adds to its layers in all runs, and whether they share it."""
-    runs = kernel["runs"] or 0
-    computes = kernel["category"] in ("product", "elementwise")
-    unknown = computes and kernel["cycles"] is None and kernel["seconds"] is None
+def _computes(kernel: Mapping[str, Any]) -> bool:
+    return kernel["category"] in ("product", "elementwise")
+
+
+def _unknown(kernel: Mapping[str, Any]) -> bool:
+    return _computes(kernel) and kernel["cycles"] is None and kernel["seconds"] is None
+
+
+def _counted(kernel: Mapping[str, Any]) -> dict[str, int]:
+    """What a kernel counts for in each of its layers."""
+    runs = bool(kernel["runs"])
+    return {
+        "kernels": int(runs),
+        "unestimated": int(runs and _unknown(kernel)),
+        "copies": int(runs and kernel["category"] == "copy"),
+    }
+
+
+def _shared(kernel: Mapping[str, Any], peaks: Peaks) -> dict[str, float]:
+    """What all runs of a kernel take, which its layers share."""
     collective = kernel["category"] == "collective"
-    written = kernel["written_bytes"] + (kernel["near_bytes"] / 2 if collective else 0)
-    return [
-        (1 if runs else 0, False),
-        (runs * (kernel["cycles"] or 0), True),
-        (runs * (kernel["seconds"] or 0.0), True),
-        (1 if runs and unknown else 0, False),
-        (runs * roofline(kernel, peaks) if unknown else 0.0, True),
-        (runs * kernel["flops"], True),
-        (runs * kernel["read_bytes"], True),
-        (runs * kernel["written_bytes"], True),
-        (runs * kernel["near_bytes"], True),
-        (1 if kernel["category"] == "copy" and runs else 0, False),
-        (runs * written if collective else 0, True),
-    ]
+    of_one = {
+        "cycles": kernel["cycles"] or 0,
+        "seconds": kernel["seconds"] or 0.0,
+        "roofline_seconds": roofline(kernel, peaks) if _unknown(kernel) else 0.0,
+        "flops": kernel["flops"],
+        "read_bytes": kernel["read_bytes"],
+        "written_bytes": kernel["written_bytes"],
+        "near_bytes": kernel["near_bytes"],
+        "collective_bytes": _summed(kernel) if collective else 0,
+    }
+    return {field: (kernel["runs"] or 0) * value for field, value in of_one.items()}
+
+
+def _summed(kernel: Mapping[str, Any]) -> float:
+    """Bytes of the results of a collective, wherever they lie."""
+    return kernel["written_bytes"] + kernel["near_bytes"] / 2
+
+
+def waiting(found: Mapping[str, Any], devices: int, links: Interconnect | None) -> float | None:
+    """Seconds that computing waits for collectives, at the rate of the machine's links.
+
+    Compilers that estimate cycles leave them out. Those that the compiler lets run beside kernels
+    cost nothing here.
+
+    Returns:
+      None where the machine's links are not known.
+    """
+    if devices == 1:
+        return 0.0
+    if links is None:
+        return None
+    return sum(
+        (kernel["runs"] or 0) * all_reduce_seconds(_summed(kernel), devices, links)
+        for kernel in found["kernels"]
+        if kernel["category"] == "collective" and not kernel["kind"].endswith("-start")
+    )
 
 
 def roofline(kernel: Mapping[str, Any], peaks: Peaks) -> float:

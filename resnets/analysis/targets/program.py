@@ -23,6 +23,7 @@ from resnets.analysis.lower import Lowered
 from resnets.analysis.ops import Graph
 from resnets.analysis.projection import project
 from resnets.analysis.rates import rate
+from resnets.analysis.scaling import scale
 from resnets.analysis.schedule import Schedule
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import AnalysisError
@@ -111,22 +112,33 @@ def _compile(lowered: Lowered, chosen: Slice) -> tuple[bytes, dict[str, Any]]:
     return without_unread(serialised(executable)), {"compile_s": seconds, "memory": memory}
 
 
-def projected(lowered: Lowered, chosen: Slice, training: bool) -> dict[str, Any]:
-    """Our own projection of the program onto one device of the slice, by layer and phase.
+def projected(lowered: Lowered, chosen: Slice, devices: int, training: bool) -> dict[str, Any]:
+    """Our own projection of one device's part of the program, by layer and phase.
+
+    Args:
+      lowered: the program of one device's batch.
+      chosen: the slice.
+      devices: that share a training step.
+      training: it is a training step.
 
     Returns:
-      `named`: names of layers; `projected`: a name, a phase and seconds each.
+      `named`: names of layers; `projected`: a name, a phase and seconds each; `peaks`: operations
+      and bytes a second; `projected_efficiency`: of the training step on all devices.
     """
-    made = schedule(lowered.graph, "epilogue", training)
-    times: dict[tuple[str, str], float] = {}
     machine = hardware.load(chosen.target.hardware)
-    for timed in project(made, machine).steps:
+    projection = project(schedule(lowered.graph, "epilogue", training), machine)
+    times: dict[tuple[str, str], float] = {}
+    for timed in projection.steps:
         key = timed.step.layer, timed.step.phase
         times[key] = times.get(key, 0.0) + timed.estimate
+    efficiency = None
+    if training and machine.interconnect:
+        efficiency = scale(lowered.graph, projection, [devices])[0].efficiency
     return {
         "named": sorted({op.name for op in lowered.graph.ops if op.layer}),
         "projected": [[*key, seconds] for key, seconds in times.items()],
-        "peaks": [_peak(made, machine), machine.memories[-1].read],
+        "peaks": [_peak(projection.schedule, machine), machine.memories[-1].read],
+        "projected_efficiency": efficiency,
     }
 
 

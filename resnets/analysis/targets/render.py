@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from resnets.analysis import hardware
 from resnets.analysis.targets.catalogue import Slice
-from resnets.analysis.targets.layers import by_layer, cycles
+from resnets.analysis.targets.layers import by_layer, cycles, waiting
 from resnets.analysis.targets.layers import seconds as times
 from resnets.columns import aligned
 
@@ -73,6 +74,8 @@ def as_dict(
         "projected_s": sum(projected.values()) or None,
         "memory_bytes": dict(found["memory"]),
         "collective_bytes": sum(row["collective_bytes"] for row in rows),
+        "waiting_s": waiting(found, devices, hardware.load(chosen.target.hardware).interconnect),
+        "projected_efficiency": found.get("projected_efficiency"),
         "layers": rows,
         "warnings": list(found["warnings"]),
     }
@@ -143,5 +146,8 @@ def _words(content: Mapping[str, Any]) -> list[str]:
         f"temporary {memory['temporary'] / 1e6:,.1f}"
     )
     if content["collective_bytes"]:
-        lines.append(f"collectives: {content['collective_bytes'] / 1e6:,.2f} MB of results")
+        lines.append(
+            f"collectives: {content['collective_bytes'] / 1e6:,.2f} MB of results; computing waits "
+            f"{content['waiting_s'] * 1e3:,.4g} ms for them, by the hardware file's links"
+        )
     return [*lines, *(f"warning: {warning}" for warning in content["warnings"])]
