@@ -24,7 +24,7 @@ _MOST_OPS = 5_000_000
 
 
 def flatten(
-    program: Program, arguments: Sequence[Argument], scopes: Scopes, training: bool
+    program: Program, arguments: Sequence[Argument], scopes: Scopes, prepared: bool
 ) -> Graph:
     """Make the flat sequence of a program's operations.
 
@@ -32,12 +32,13 @@ def flatten(
       program: the lowered program.
       arguments: what each argument of `main` is.
       scopes: resolves the names of operations.
-      training: weights are converted in every step; otherwise they are stored as they are used.
+      prepared: weights are stored in the dtype that they are used in; otherwise the program
+        converts them.
 
     Raises:
       AnalysisError: a loop is too long to run out.
     """
-    flattener = _Flattener(program, scopes, training)
+    flattener = _Flattener(program, scopes, prepared)
     main = program.functions["main"]
     inputs: list[int] = []
     environment: _Environment = {}
@@ -47,7 +48,7 @@ def flatten(
     flattener.run(main, environment, "")
     outputs = [tensor for value in main.returns for tensor in ids(environment[value])]
     ops = live(flattener.ops, set(outputs))
-    if training:
+    if not prepared:
         own_optimizer(ops, flattener.tensors)
     return Graph(ops, flattener.tensors, tuple(inputs), tuple(outputs), tuple(flattener.warnings))
 
@@ -55,9 +56,9 @@ def flatten(
 class _Flattener(Emitter):
     """Interprets instructions."""
 
-    def __init__(self, program: Program, scopes: Scopes, training: bool) -> None:
+    def __init__(self, program: Program, scopes: Scopes, prepared: bool) -> None:
         super().__init__(scopes)
-        self.functions, self.training = program.functions, training
+        self.functions, self.prepared = program.functions, prepared
         self.warnings: list[str] = []
         self._rounds: list[int | None] = []  # the element that each loop around works on
         self._stored: dict[tuple[int, str], int] = {}
@@ -153,7 +154,7 @@ class _Flattener(Emitter):
             return element
         if kind == "dynamic_update_slice" and (stack := self._replaced(instruction, values)):
             return stack
-        if kind == "convert" and not self.training and self.has_role(values[0], "weight"):
+        if kind == "convert" and self.prepared and self.has_role(values[0], "weight"):
             return self._as_stored(values[0], instruction.result_types[0])
         if any(isinstance(value, Stack) for value in values):
             if kind in ELEMENTWISE:

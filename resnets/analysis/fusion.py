@@ -1,8 +1,9 @@
 """From a program to the schedule of a machine, under a scenario of what is fused.
 
 Scenarios: `none` runs every operation on its own; `epilogue` lets element-wise work ride on what
-produced its operand; `streamed` is the convention of hand calculations: convolutions and products
-move their operands and results once, and everything else is computed on the way for nothing.
+produced its operand; `prologue` lets kernels convert the weights that they read, too; `streamed` is
+the convention of hand calculations: convolutions and products move their operands and results once,
+and everything else is computed on the way for nothing.
 """
 
 import collections
@@ -16,7 +17,8 @@ from resnets.analysis.nests import loop_nest
 from resnets.analysis.ops import Graph, Op
 from resnets.analysis.schedule import Product, Schedule, Step, Work
 
-FUSIONS = ("none", "epilogue", "streamed")
+FUSIONS = ("none", "epilogue", "prologue", "streamed")
+_FUSED = ("epilogue", "prologue")
 PRECISIONS = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 """Bytes that a number takes in a scenario of precision."""
 
@@ -78,8 +80,8 @@ class _Scheduler:
         return free
 
     def schedule(self, fusion: str) -> Schedule:
-        if fusion == "epilogue":
-            groups, shown = group(self.ops, self.graph)
+        if fusion in _FUSED:
+            groups, shown = group(self.ops, self.graph, converting=fusion == "prologue")
             steps = [self._fused(host, shown) for host in groups]
         else:
             shown = {}

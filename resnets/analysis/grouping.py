@@ -5,7 +5,7 @@ limits of size: a convolution, product, pooling or copy begins a kernel; what is
 element from its result rides on it, reductions of its result too; what needs a finished reduction
 for every element takes another pass. An element-wise result that a later kernel needs is computed
 again there if that takes one large operand only, and stored otherwise. Reversals and transpositions
-are addressing, not work.
+are addressing, not work. A kernel may also convert the weights that it reads, as on TPUs.
 """
 
 import dataclasses
@@ -39,25 +39,29 @@ class Group:
     writes: list[int] = dataclasses.field(default_factory=list)
 
 
-def group(ops: Sequence[Op], graph: Graph) -> tuple[list[Group], dict[int, int]]:
+def group(
+    ops: Sequence[Op], graph: Graph, converting: bool = False
+) -> tuple[list[Group], dict[int, int]]:
     """Group operations into kernels.
 
     Args:
       ops: in order.
       graph: that they belong to.
+      converting: kernels convert the weights that they read; otherwise another one does before.
 
     Returns:
       the kernels in order, and for each view the tensor that it shows.
     """
-    grouping = _Grouping(graph)
+    grouping = _Grouping(graph, converting)
     for op in ops:
         grouping.place(op)
     return grouping.finish(), grouping.shown
 
 
 class _Grouping:
-    def __init__(self, graph: Graph) -> None:
-        self.tensors = graph.tensors
+    def __init__(self, graph: Graph, converting: bool) -> None:
+        self.tensors, self.converting = graph.tensors, converting
+        self.converted: dict[int, Op] = {}
         self.outputs = set(graph.outputs)
         self.groups: list[Group] = []
         self.home: dict[int, int] = {}
@@ -70,6 +74,10 @@ class _Grouping:
         """Find the kernel of one operation, given those of all before it."""
         if op.kind in _VIEWS:
             self.shown[op.results[0]] = self._root(op.operands[0])
+            return
+        if self.converting and op.kind == "convert" and self._of_weight(op):
+            self.shown[op.results[0]] = self._root(op.operands[0])
+            self.converted[op.results[0]] = op
             return
         self.maker.update(dict.fromkeys(op.results, op))
         operands = self._operands(op)
@@ -85,6 +93,11 @@ class _Grouping:
             self._join(op, operands, max(homes))
         else:
             self._begin(op)
+
+    def _of_weight(self, op: Op) -> bool:
+        """Whether it only converts a weight that the program is given, and is no result of it."""
+        given = self.tensors[self._root(op.operands[0])].role == "weight"
+        return given and self.outputs.isdisjoint(op.results)
 
     def _root(self, tensor: int) -> int:
         return self.shown.get(tensor, tensor)
@@ -199,4 +212,8 @@ class _Grouping:
             fresh = [operand for operand in self._operands(maker) if operand not in seen]
             seen.update(fresh)
             open_ends += fresh
+        needed = [
+            self.converted.get(operand) for op in executed.values() for operand in op.operands
+        ]
+        executed |= {id(op): op for op in needed if op is not None}
         host.ops = list(executed.values())

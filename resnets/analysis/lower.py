@@ -48,6 +48,7 @@ def inference(
     batch_size: int = 1,
     platform: str = "tpu",
     mesh: Mesh | None = None,
+    prepared: bool = True,
 ) -> Lowered:
     """Lower the evaluation-mode forward pass.
 
@@ -59,6 +60,8 @@ def inference(
       platform: a name in `PLATFORMS`; on `cpu` some convolutions become matrix products.
       mesh: devices to compile for, which need not exist, with one axis `data`: variables are on all
         of them, images are split.
+      prepared: weights are stored in the dtype that they are used in, as where a network is served;
+        otherwise every call converts them, as the program that XLA compiles does.
 
     Raises:
       AnalysisError: the network cannot be traced with these images; gives its own reason.
@@ -76,7 +79,7 @@ def inference(
     arguments = (variables, images)
     if mesh is not None:
         arguments = (_placed(variables, mesh), _placed(images, mesh, "data"))
-    return _lower(forward, arguments, model, trace, platform, training=False)
+    return _lower(forward, arguments, model, trace, platform, training=False, prepared=prepared)
 
 
 def training_step(
@@ -112,7 +115,7 @@ def training_step(
         state, rate, key = (_placed(tree, mesh) for tree in (state, rate, key))
         images, labels = (_placed(tree, mesh, "data") for tree in (images, labels))
     arguments = (state, images, labels, rate, key)
-    return _lower(step, arguments, recipe.model, trace, platform, training=True)
+    return _lower(step, arguments, recipe.model, trace, platform, training=True, prepared=False)
 
 
 def _placed(tree: Any, mesh: Mesh, *axes: str) -> Any:
@@ -187,6 +190,7 @@ def _lower(
     trace: _Trace,
     platform: str,
     training: bool,
+    prepared: bool,
 ) -> Lowered:
     if platform not in PLATFORMS:
         raise AnalysisError(f"platform={platform!r} is not one of {', '.join(PLATFORMS)}")
@@ -196,7 +200,7 @@ def _lower(
         lowered = jitted.trace(*arguments).lower(lowering_platforms=(platform,))
     scopes = Scopes(type(model).__name__, trace.modules, training)
     roles = _roles(arguments, trace, training)
-    graph = flatten(program.read(lowered.compiler_ir("stablehlo")), roles, scopes, training)
+    graph = flatten(program.read(lowered.compiler_ir("stablehlo")), roles, scopes, prepared)
     parameters: dict[tuple[str, ...], int] = {}
     for number in graph.inputs:
         tensor = graph.tensors[number]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from resnets.analysis.projection import Projection
     from resnets.analysis.schedule import Schedule
 
-FUSIONS = ("none", "epilogue", "streamed", "compiled")
+FUSIONS = ("none", "epilogue", "prologue", "streamed", "compiled")
 RESIDENCIES = ("none", "belady", "optimal")
 TILINGS = ("once", "search", "double")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")

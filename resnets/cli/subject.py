@@ -136,9 +136,20 @@ def as_arguments(args: argparse.Namespace) -> list[str]:
 
 
 def lower(
-    network: Subject, args: argparse.Namespace, platform: str, mesh: "Mesh | None" = None
+    network: Subject,
+    args: argparse.Namespace,
+    platform: str,
+    mesh: "Mesh | None" = None,
+    prepared: bool = True,
 ) -> "Lowered":
     """Lower the phase that the options name, for devices that need not exist if there is a mesh.
+
+    Args:
+      network: what is lowered.
+      args: the options.
+      platform: whose program it is.
+      mesh: the devices.
+      prepared: as `lower.inference` has it.
 
     Raises:
       UserError: the network cannot be traced with these images; says where.
@@ -151,7 +162,7 @@ def lower(
             recipe = network.recipe(args.batch_size)
             return lowering.training_step(recipe, network.stored_shape, platform, mesh)
         shown = network.model, network.image_shape, args.batch_size, platform
-        return lowering.inference(*shown, mesh)
+        return lowering.inference(*shown, mesh, prepared)
     except analysis.AnalysisError as error:
         raise UserError(f"{network.name}: {error}") from None
 

@@ -16,6 +16,7 @@ def _environment() -> None:
     os.environ["JAX_TRACEBACK_IN_LOCATIONS_LIMIT"] = "0"
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"
     os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
+    os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "true"  # no device is touched, so none is locked
     os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -48,11 +49,11 @@ def _compile(job: dict[str, Any]) -> dict[str, Any]:
     args = subject.parse(job["subject"])
     network = subject.given(args, job["overrides"])
     mesh = program.mesh(chosen, job["devices"])
-    lowered = subject.lower(network, args, chosen.target.platform, mesh)
+    lowered = subject.lower(network, args, chosen.target.platform, mesh, prepared=False)
     found = program.compiled(lowered, chosen, Path(job["programs"]))
     if job["devices"] > 1:  # our own projection is of one device's part of the batch
         args.batch_size //= job["devices"]
-        lowered = subject.lower(network, args, chosen.target.platform)
+        lowered = subject.lower(network, args, chosen.target.platform, prepared=False)
     training = args.phase == "train"
     return found | program.projected(lowered, chosen, job["devices"], training)
 

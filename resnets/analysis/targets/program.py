@@ -126,7 +126,8 @@ def projected(lowered: Lowered, chosen: Slice, devices: int, training: bool) -> 
       and bytes a second; `projected_efficiency`: of the training step on all devices.
     """
     machine = hardware.load(chosen.target.hardware)
-    projection = project(schedule(lowered.graph, "epilogue", training), machine)
+    made = schedule(lowered.graph, "prologue", training=True)  # weights come as arguments
+    projection = project(made, machine)
     times: dict[tuple[str, str], float] = {}
     for timed in projection.steps:
         key = timed.step.layer, timed.step.phase
@@ -137,7 +138,7 @@ def projected(lowered: Lowered, chosen: Slice, devices: int, training: bool) -> 
     return {
         "named": sorted({op.name for op in lowered.graph.ops if op.layer}),
         "projected": [[*key, seconds] for key, seconds in times.items()],
-        "peaks": [_peak(projection.schedule, machine), machine.memories[-1].read],
+        "peaks": [_peak(made, machine), machine.memories[-1].read],
         "projected_efficiency": efficiency,
     }
 
