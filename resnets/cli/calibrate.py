@@ -1,6 +1,5 @@
 """`launch.sh calibrate`: measure this machine and write its hardware file."""
 
-import argparse
 import datetime
 import os
 import sys
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnets.cli import backend
+from resnets.cli.hardware_file import writable
 from resnets.cli.parser import Parser
 from resnets.columns import aligned
-from resnets.errors import RunError, UserError
+from resnets.errors import RunError
 
 if TYPE_CHECKING:
     from resnets.analysis.calibration.fit import Records
@@ -27,6 +27,7 @@ examples:
   launch.sh calibrate --out=here.toml
   launch.sh calibrate --out=quick.toml --quick
   launch.sh validate --hardware=here.toml
+  launch.sh calibrate --target=tpu_v5e --help
 
 Rates belong to the machine with its JAX and XLA_FLAGS, which the file notes. No shape is that of a
 layer of a network on purpose: nothing is fitted to networks. It takes 2 to 3 minutes, --quick
@@ -45,9 +46,12 @@ def _parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
-    parser = _parser()
-    args = parser.parse_args(list(argv))
-    file = _writable(args)
+    if any(argument.partition("=")[0] == "--target" for argument in argv):
+        from resnets.cli import target_calibrate
+
+        return target_calibrate.main(argv)
+    args = _parser().parse_args(list(argv))
+    file = writable(args.out, args.force)
     backend.configure()
     from resnets.analysis.calibration import fit
     from resnets.analysis.hardware import dumps
@@ -62,28 +66,6 @@ def main(argv: Sequence[str]) -> int:
     print(_table(machine, records))
     print(f"{file} written after {time.perf_counter() - start:,.0f} s", file=sys.stderr)
     return 0
-
-
-def _writable(args: argparse.Namespace) -> Path:
-    """The file to write.
-
-    Raises:
-      UserError: it is not named, not .toml, or there and not to be replaced.
-      RunError: its folder is missing or read-only.
-    """
-    if not args.out:
-        raise UserError("--out=FILE.toml is missing: the hardware file to write")
-    file = Path(args.out)
-    if file.suffix != ".toml" or not file.stem.isprintable():
-        raise UserError(f"--out={args.out} must end in .toml")
-    if file.exists() and not args.force:
-        raise UserError(f"{file} exists; choose another name, or add --force to replace it")
-    if not file.parent.is_dir():
-        raise RunError(f"folder {file.parent} does not exist; make it first")
-    target = file if file.exists() else file.parent
-    if file.is_dir() or not os.access(target, os.W_OK):
-        raise RunError(f"{file} cannot be written; choose another with --out")
-    return file
 
 
 def measure(quick: bool, note: Callable[[str], None]) -> "Records":

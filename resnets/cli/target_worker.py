@@ -40,22 +40,35 @@ def main() -> int:
 
 
 def _compile(job: dict[str, Any]) -> dict[str, Any]:
-    from resnets.analysis.targets import program
+    from resnets.analysis import hardware
+    from resnets.analysis.targets import program, projected
     from resnets.analysis.targets.catalogue import read_target, slice_for
     from resnets.cli import backend, subject
 
     backend.configure()
-    chosen = slice_for(read_target(job["target"]), job["devices"])
+    chosen, devices = slice_for(read_target(job["target"]), job["devices"]), job["devices"]
+    platform, mesh = chosen.target.platform, program.mesh(chosen, devices)
+    programs = Path(job["programs"])
     args = subject.parse(job["subject"])
+    if job["chain"]:
+        return _chain(job["chain"], args.batch_size, chosen, programs, mesh)
     network = subject.given(args, job["overrides"])
-    mesh = program.mesh(chosen, job["devices"])
-    lowered = subject.lower(network, args, chosen.target.platform, mesh, prepared=False)
-    found = program.compiled(lowered, chosen, Path(job["programs"]))
-    if job["devices"] > 1:  # our own projection is of one device's part of the batch
-        args.batch_size //= job["devices"]
-        lowered = subject.lower(network, args, chosen.target.platform, prepared=False)
-    training = args.phase == "train"
-    return found | program.projected(lowered, chosen, job["devices"], training)
+    lowered = subject.lower(network, args, platform, mesh, prepared=False)
+    found = program.compiled(lowered, chosen, programs)
+    if devices > 1:  # our own projection is of one device's part of the batch
+        args.batch_size //= devices
+        lowered = subject.lower(network, args, platform, prepared=False)
+    machine = hardware.load(job["hardware"] or chosen.target.hardware)
+    return found | projected.projected(lowered, machine, devices, args.phase == "train")
+
+
+def _chain(width: int, batch: int, chosen: Any, programs: Path, mesh: Any) -> dict[str, Any]:
+    from resnets.analysis import lower
+    from resnets.analysis.targets import chains, program, projected
+
+    network, platform = chains.Chain(width), chosen.target.platform
+    lowered = lower.inference(network, chains.IMAGE, batch, platform, mesh, prepared=False)
+    return program.compiled(lowered, chosen, programs) | projected.described(lowered)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def _parser() -> Parser:
     add("--phase", choices=subject.PHASES, default="inference", help="default: inference")
     add("--dtype", choices=subject.DTYPES, default="bfloat16", help="default: bfloat16")
     add("--devices", type=int_list, default=(1,), metavar="1,4", help="default: 1")
+    add("--hardware", default="", metavar="FILE", help="of our projection (default: the vendor's)")
     add("--out", default="", metavar="TABLE.csv", help="write a row for each program")
     add("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     return parser
@@ -44,7 +45,7 @@ def _parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     args = _parser().parse_args(list(argv))
-    from resnets.analysis import render
+    from resnets.analysis import hardware, render
     from resnets.analysis.targets import agreement
     from resnets.analysis.targets.catalogue import read_target, slice_for
 
@@ -52,13 +53,14 @@ def main(argv: Sequence[str]) -> int:
     if any(number < 1 for number in (*args.batch_sizes, *args.devices)):
         raise UserError("--batch_sizes and --devices must be at least 1")
     slices = [(count, slice_for(whole, count)) for count in args.devices]
+    machine = hardware.load(args.hardware or whole.target.hardware).name
     targets.version(whole.target.extra)
     rows, contents = [], []
     for name in args.models or _imagenet():
         for batch in args.batch_sizes:
             for devices, chosen in slices:
                 row, content = _one(args, name, batch, devices, chosen)
-                rows.append(row)
+                rows.append(row | {"hardware": machine})
                 contents += [content] if content else []
     found = agreement.agreement(contents) if contents else None
     if args.out:
@@ -89,7 +91,9 @@ def _one(
     print(f"{name}, batch {batch} on each of {devices}", file=sys.stderr, flush=True)
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     try:
-        compiled = targets.compiled(args.target, chosen.target.extra, devices, flags, [])
+        compiled = targets.compiled(
+            args.target, chosen.target.extra, devices, flags, [], hardware=args.hardware
+        )
     except RunError as error:
         failure = {"model": name, "phase": args.phase, "batch_size": batch, "failure": str(error)}
         return failure | {"target": args.target, "devices": devices, "date": today}, None

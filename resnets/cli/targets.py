@@ -82,8 +82,9 @@ def compiled(
     subject: list[str],
     overrides: list[str],
     limits: tuple[float, float] = (SECONDS, GIGABYTES),
+    hardware: str = "",
 ) -> dict[str, Any]:
-    """Compile one program, or find it compiled.
+    """Compile one program, or find it compiled, and project it onto a machine.
 
     Args:
       target: as on the command line.
@@ -92,13 +93,31 @@ def compiled(
       subject: the network's options, as `subject.as_arguments` gives them.
       overrides: of its config.
       limits: seconds and gigabytes that the compilation may take.
+      hardware: a hardware file or name; empty for the target's own.
 
     Raises:
       UserError: the compiler is not installed, or a mistake in the network's options.
       RunError: the compiler failed, crashed, or took too long or too much memory.
     """
     job = {"target": target, "devices": devices, "subject": subject, "overrides": overrides}
-    known = [job, version(extra), importlib.metadata.version("jax"), _sources(subject)]
+    return _found(job | {"hardware": hardware, "chain": 0}, extra, limits)
+
+
+def compiled_chain(target: str, extra: str, width: int, batch_size: int) -> dict[str, Any]:
+    """Compile a network of `analysis.targets.chains` and describe its layers.
+
+    Raises:
+      UserError: the compiler is not installed.
+      RunError: as `compiled`.
+    """
+    subject = [f"chain of width {width}", f"--batch_size={batch_size}"]
+    job = {"target": target, "devices": 1, "subject": subject, "overrides": []}
+    return _found(job | {"hardware": "", "chain": width}, extra, (SECONDS, GIGABYTES))
+
+
+def _found(job: dict[str, Any], extra: str, limits: tuple[float, float]) -> dict[str, Any]:
+    """What a worker made of a job, now or before."""
+    known = [job, version(extra), importlib.metadata.version("jax"), _sources(job)]
     index = HOME / "index" / f"{hashlib.sha256(json.dumps(known).encode()).hexdigest()}.json.gz"
     if not index.exists():
         with tempfile.TemporaryDirectory() as folder:
@@ -136,12 +155,13 @@ def show(args: argparse.Namespace, overrides: list[str], devices: int) -> int:
     return 0
 
 
-def _sources(subject: list[str]) -> str:
-    """A hash of all that the program depends on: the package and a config file."""
+def _sources(job: dict[str, Any]) -> str:
+    """A hash of all that the result depends on: the package, a config and a hardware file."""
     files = sorted((CHECKOUT / "resnets").rglob("*.py"))
-    files += [Path(a[9:].partition(":")[0]) for a in subject if a.startswith("--config=")]
+    files += [Path(a[9:].partition(":")[0]) for a in job["subject"] if a.startswith("--config=")]
     files += sorted((CHECKOUT / "configs").glob("*.py"))
     files += sorted((CHECKOUT / "resnets").rglob("*.toml"))
+    files += [Path(job["hardware"])] if job["hardware"].endswith(".toml") else []
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes() if file.exists() else b"")

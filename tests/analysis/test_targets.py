@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from resnets.analysis import hardware
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.targets.catalogue import TARGETS, read_target, slice_for
+from resnets.analysis.targets.estimated import fitted
 from resnets.analysis.targets.kernels import read_kernels
-from resnets.analysis.targets.layers import by_layer, cycles, roofline
+from resnets.analysis.targets.layers import by_layer, cycles, joined, roofline
 from resnets.analysis.targets.render import as_dict, as_table
 from resnets.cli.__main__ import main
 from resnets.errors import UserError
@@ -130,6 +132,50 @@ def test_a_library_call_without_an_estimate_takes_what_the_peaks_allow():
         assert rows["stem_conv"].roofline_seconds == pytest.approx(seconds)
 
 
+def kernel_of(layer, cycles, **other):
+    """A kernel of one layer that takes so many cycles."""
+    part = {"layer": layer, "phase": "forward", "share": 1.0, "named": True}
+    numbers = dict.fromkeys(("flops", "read_bytes", "written_bytes", "near_bytes"), 0)
+    what = {"name": layer, "kind": "kOutput", "category": "product", "tiles": [], "seconds": None}
+    return numbers | what | {"parts": [part], "runs": 1, "cycles": cycles} | other
+
+
+def test_what_rides_on_a_layer_is_counted_with_it():
+    amounts = {("conv", "forward"): 5, ("bn", "forward"): 2, ("bn", "backward"): 7}
+    found = joined(amounts, [["bn", "forward", "conv"]])
+    assert found == {("conv", "forward"): 7, ("bn", "backward"): 7}
+
+
+def test_a_machine_that_is_fitted_to_a_compilers_estimates_gives_them_back():
+    clock, overhead = 1e9, 100
+    shapes = {"one": (64, 16, 32, 9), "two": (4096, 128, 128, 1), "three": (16, 512, 1000, 1)}
+    flops = {name: 2 * rows * ins * outs * taps for name, (rows, ins, outs, taps) in shapes.items()}
+    cycles = {"one": 1100, "two": 5100, "three": 2100}
+    kernels = [kernel_of(name, count - 50 * (name == "one")) for name, count in cycles.items()]
+    kernels += [kernel_of("bn", 50, category="elementwise"), kernel_of("least", overhead)]
+    passes = {"category": "elementwise", "near_bytes": 8e6}
+    kernels += [kernel_of("pool", 900, **passes), kernel_of("both", 1000, **passes)]
+    kernels += [kernel_of("out", 20_000, category="elementwise", written_bytes=5_000_000)]
+    kernels += [kernel_of("held_up", 550, near_bytes=4e6)]
+    found = {
+        "kernels": [dict(k, cycles=max(k["cycles"], 50)) for k in kernels],
+        "shapes": {name: [*shape, flops[name]] for name, shape in shapes.items()}
+        | {"held_up": [7, 7, 7, 1, 686]},
+        "work": {"pool": ["pooling", 4000]},
+        "hosts": [["bn", "forward", "one"]],
+    }
+    machine = fitted([found], hardware.load("tpu_v5e"), clock)
+    assert machine.overhead == pytest.approx(50 / clock)
+    unit = machine.unit_for("convolution")
+    told = {(s.rows, s.channels, s.columns, s.taps): s.rate for s in unit.samples}
+    for name, shape in shapes.items():
+        assert flops[name] / told[shape] == pytest.approx((cycles[name] - 50) / clock)
+    assert machine.unit_for("pooling").peak["bfloat16"] == pytest.approx(4000 * clock / 850)
+    assert machine.memories[0].read == pytest.approx((8e6 / 900 + 8e6 / 1000) / 2 * clock)
+    assert machine.memories[1].read == pytest.approx(5e6 / 20_000 * clock)
+    assert (7, 7, 7, 1) not in told, "memory held it up"
+
+
 def test_the_table_names_units_totals_and_our_projection(inference):
     found = {
         "kernels": inference,
@@ -140,6 +186,7 @@ def test_the_table_names_units_totals_and_our_projection(inference):
         "warnings": [],
         "named": sorted(LAYERS),
         "peaks": [1e12, 1e11],
+        "hosts": [],
         "projected": [["stem_conv", "forward", 1e-5], ["stage1/block0/conv1", "forward", 1e-6]],
     }
     content = as_dict(found, read_target("tpu_v5e"), 1)
@@ -197,7 +244,6 @@ def test_a_number_of_devices_that_no_slice_has_is_refused():
 
 
 def test_every_target_has_a_hardware_file_and_an_extra():
-    from resnets.analysis import hardware
     from resnets.cli.targets import EXTRAS
 
     for target in TARGETS.values():

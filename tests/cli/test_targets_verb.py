@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
+from resnets.analysis import hardware
 from resnets.cli import targets
+from resnets.cli.__main__ import main
 from resnets.errors import RunError
 from tests.cli.test_cli import refuse
 
@@ -29,6 +31,10 @@ def test_a_missing_compiler_says_which_command_brings_it(nothing_installed, caps
         (["analyze", "lenet5", "--target=tpu_v5e", "--devices=1,4"], "one number of --devices"),
         (["analyze", "lenet5", "--target=tpu_v5e", "--devices=4"], "does not divide"),
         (["install", "npu"], "choose from"),
+        (["calibrate", "--target=h100", "--out=x.toml"], "only TPUs'"),
+        (["calibrate", "--target=tpu_v5e"], "--out=FILE.toml is missing"),
+        (["calibrate", "--target=tpu_v5e", "--out=x.toml"], "./launch.sh install tpu"),
+        (["validate", "--target=tpu_v5e", "--hardware=tpu_v6"], "tpu_v6e"),
     ],
 )
 def test_what_cannot_be_compiled_says_why_in_one_line(nothing_installed, capsys, argv, says):
@@ -58,3 +64,32 @@ def test_a_crash_is_one_line(monkeypatch, tmp_path):
     with pytest.raises(RunError, match=r"lenet5 for tpu_v5e: the compiler failed") as caught:
         targets.compiled("tpu_v5e", "tpu", 1, ["lenet5"], [])
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_written_from_what_a_compiler_estimates(monkeypatch, tmp_path, capsys):
+    def chain(target, extra, width, batch_size):
+        rows = 64 * batch_size
+        part = {"layer": "one", "phase": "forward", "share": 1.0, "named": True}
+        kernel = {"name": "k", "kind": "", "runs": 1, "tiles": [], "seconds": None, "flops": 0}
+        kernel |= {"read_bytes": 0, "written_bytes": 0, "near_bytes": 0, "parts": [part]}
+        product = kernel | {"category": "product", "cycles": 11_000}
+        near = kernel | {"category": "elementwise", "cycles": 1000, "near_bytes": 5_000_000}
+        far = near | {"cycles": 3000, "near_bytes": 0, "read_bytes": 5_000_000}
+        pool = {"layer": "pool", "phase": "forward", "share": 1.0, "named": True}
+        passes = [near | {"parts": [pool]}, far | {"parts": [pool]}]
+        shapes = {"one": [rows, width, width, 9, 2 * 9 * rows * width**2]}
+        work = {"pool": ["pooling", 1000]}
+        return {"kernels": [product, *passes], "shapes": shapes, "work": work, "hosts": []}
+
+    monkeypatch.setattr(targets, "version", lambda extra: "1.2.3")
+    monkeypatch.setattr(targets, "compiled_chain", chain)
+    file = tmp_path / "v5e.toml"
+    argv = ["calibrate", "--target=tpu_v5e", f"--out={file}", "--batch_sizes=1,4", "--widths=8,16"]
+    assert main(argv) == 0
+    assert "4 shapes" in capsys.readouterr().out
+    machine = hardware.load(str(file))
+    seconds = (11_000 - 1000) / 1.5e9
+    rates = {(s.rows, s.channels): s.rate for s in machine.unit_for("convolution").samples}
+    assert rates[256, 16] == pytest.approx(2 * 9 * 256 * 16**2 / seconds)
+    assert machine.memories[1].read == pytest.approx(5e6 / 3000 * 1.5e9)
+    assert "libtpu 1.2.3" in file.read_text()

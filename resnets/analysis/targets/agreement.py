@@ -8,6 +8,7 @@ from typing import Any
 
 from scipy.stats import spearmanr
 
+from resnets.analysis.targets.layers import joined
 from resnets.columns import aligned
 
 
@@ -33,12 +34,16 @@ class Agreement:
 
 
 def layer_pairs(content: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Our seconds and the compiler's, of the layers that both have an estimate of."""
-    return [
-        (row["projected_s"], row["time_s"])
-        for row in content["layers"]
-        if row["ratio"] is not None and row["projected_s"] and row["time_s"]
-    ]
+    """Our seconds and the compiler's, of the layers that have a kernel in both.
+
+    What rides on another layer's kernel in our projection is counted with that layer in both; what
+    a compiler does not estimate is left out.
+    """
+    known = [row for row in content["layers"] if not row["unestimated_kernels"]]
+    theirs = {(row["name"], row["phase"]): row["time_s"] for row in known}
+    ours = {(row["name"], row["phase"]): row["projected_s"] or 0.0 for row in known}
+    theirs, ours = joined(theirs, content["hosts"]), joined(ours, content["hosts"])
+    return [(ours[key], theirs[key]) for key in ours if ours[key] and theirs[key]]
 
 
 def rank(pairs: Sequence[tuple[float, float]]) -> float:

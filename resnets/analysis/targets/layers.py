@@ -80,6 +80,23 @@ def by_layer(
     return [TargetLayer(*key, is_named[key], **row) for key, row in sums.items()]
 
 
+def joined(
+    amounts: Mapping[tuple[str, str], float], hosts: Sequence[Sequence[str]]
+) -> dict[tuple[str, str], float]:
+    """Give what belongs to layers without a kernel of ours to those on whose kernels they ride.
+
+    Args:
+      amounts: by name and phase.
+      hosts: a name, a phase and the name of the layer that it rides on, each.
+    """
+    ridden = {(name, phase): host for name, phase, host in hosts}
+    found: dict[tuple[str, str], float] = {}
+    for (name, phase), amount in amounts.items():
+        key = ridden.get((name, phase), name), phase
+        found[key] = found.get(key, 0.0) + amount
+    return found
+
+
 def _computes(kernel: Mapping[str, Any]) -> bool:
     return kernel["category"] in ("product", "elementwise")
 

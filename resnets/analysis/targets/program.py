@@ -1,6 +1,5 @@
 """Compile for a target and read what its compiler decided: kernels, cycles, memories, copies."""
 
-import collections
 import dataclasses
 import gzip
 import hashlib
@@ -14,17 +13,11 @@ import jaxlib.version
 from jax.experimental import topologies
 from jax.sharding import AxisType, Mesh
 
-from resnets.analysis import hardware
 from resnets.analysis.compiled import memory_of, serialised
 from resnets.analysis.costs import cost
-from resnets.analysis.fusion import schedule
 from resnets.analysis.hlo import without_unread
 from resnets.analysis.lower import Lowered
 from resnets.analysis.ops import Graph
-from resnets.analysis.projection import project
-from resnets.analysis.rates import rate
-from resnets.analysis.scaling import scale
-from resnets.analysis.schedule import Schedule
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import AnalysisError
 from resnets.analysis.targets import gpu
@@ -110,47 +103,6 @@ def _compile(lowered: Lowered, chosen: Slice) -> tuple[bytes, dict[str, Any]]:
     seconds = round(time.perf_counter() - start, 2)
     memory = dataclasses.asdict(memory_of(executable))
     return without_unread(serialised(executable)), {"compile_s": seconds, "memory": memory}
-
-
-def projected(lowered: Lowered, chosen: Slice, devices: int, training: bool) -> dict[str, Any]:
-    """Our own projection of one device's part of the program, by layer and phase.
-
-    Args:
-      lowered: the program of one device's batch.
-      chosen: the slice.
-      devices: that share a training step.
-      training: it is a training step.
-
-    Returns:
-      `named`: names of layers; `projected`: a name, a phase and seconds each; `peaks`: operations
-      and bytes a second; `projected_efficiency`: of the training step on all devices.
-    """
-    machine = hardware.load(chosen.target.hardware)
-    made = schedule(lowered.graph, "prologue", training=True)  # weights come as arguments
-    projection = project(made, machine)
-    times: dict[tuple[str, str], float] = {}
-    for timed in projection.steps:
-        key = timed.step.layer, timed.step.phase
-        times[key] = times.get(key, 0.0) + timed.estimate
-    efficiency = None
-    if training and machine.interconnect:
-        efficiency = scale(lowered.graph, projection, [devices])[0].efficiency
-    return {
-        "named": sorted({op.name for op in lowered.graph.ops if op.layer}),
-        "projected": [[*key, seconds] for key, seconds in times.items()],
-        "peaks": [_peak(made, machine), machine.memories[-1].read],
-        "projected_efficiency": efficiency,
-    }
-
-
-def _peak(made: Schedule, machine: hardware.Hardware) -> float:
-    """Operations a second of the matrix unit, in the dtype that most products have."""
-    counts: collections.Counter[str] = collections.Counter()
-    for step in made.steps:
-        for kind, dtype, count in step.work:
-            counts[dtype] += count if kind in ("convolution", "product") else 0
-    dtype = max(counts, key=lambda name: counts[name], default="float32")
-    return rate(machine.unit_for("convolution"), "convolution", dtype, None)[0]
 
 
 def compiler_version(extra: str) -> str:

@@ -1,6 +1,6 @@
 """What a device's compiler made of a program, as a table or JSON-able data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resnets.analysis import hardware
@@ -77,8 +77,14 @@ def as_dict(
         "waiting_s": waiting(found, devices, hardware.load(chosen.target.hardware).interconnect),
         "projected_efficiency": found.get("projected_efficiency"),
         "layers": rows,
+        "hosts": _folded(found["hosts"], depth),
         "warnings": list(found["warnings"]),
     }
+
+
+def _folded(hosts: Sequence[Sequence[str]], depth: int) -> list[list[str]]:
+    short = [["/".join(part.split("/")[: depth or None]) for part in host] for host in hosts]
+    return [list(host) for host in dict.fromkeys(map(tuple, short)) if host[0] != host[2]]
 
 
 _HEADINGS = (
