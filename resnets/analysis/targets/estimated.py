@@ -1,41 +1,60 @@
 """A hardware file from what a target's compiler estimates for chains of layers of many shapes.
 
-It is to a compiler's cost model what `calibration.fit` is to a machine. Memories are as fast as
-passes over large arrays that lie in them: an array in main memory passes through the on-chip memory
-as well, and its rate is of both. Rates of products are of whole layers with their normalisation and
-activation, so that the small kernels and copies around a convolution are in them; a layer that its
-memory holds up says nothing of the product.
+It is to a compiler's cost model what `calibration.fit` is to a machine. The two memories get the
+rates that explain the layers best, products taking what the vendor's peak and the matrix unit's
+granule give them; what lies in main memory passes through the on-chip memory as well, and its rate
+is of both. Layers that take longer than their bytes explain then give the rate of their shape: that
+of a whole layer with its normalisation and activation, so that the small kernels and copies around
+a convolution are in it. What memory holds up says nothing of the product.
 """
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from scipy.optimize import brute
+
 from resnets.analysis.hardware import Hardware, Sample, Unit
+from resnets.analysis.nests import LoopNest
+from resnets.analysis.rates import rate
+from resnets.analysis.schedule import Product
 from resnets.analysis.targets.layers import by_layer, joined
 
-_LARGE = 4e6  # bytes of a pass
 _HELD_UP = 1.25  # times what memory takes: a layer that takes longer waits for its product
 _LEAST_NET = 0.1  # of a layer's time is left when its kernel's overhead is taken off
+_SLOWEST, _FASTEST = 5e10, 5e12  # bytes a second that a memory may have
 _POOLING = "pooling"
 
 
-class _Rates(NamedTuple):
-    """Bytes a second of passes over what lies on chip and in main memory; seconds of a kernel."""
-
-    near: float
-    far: float
-    overhead: float
-
-
 class _Layer(NamedTuple):
-    """A layer with what rides on it: seconds net of a kernel's overhead, and bytes."""
+    """A layer with what rides on it: seconds net of a kernel's overhead, and bytes.
 
-    name: str
+    Attributes:
+      net: seconds.
+      near: bytes that pass through the on-chip memory: all of them.
+      far: bytes of the main memory.
+      shape: rows, channels, columns and taps of its product; none for other layers.
+      operations: of that, or of its own kind of work.
+    """
+
     net: float
     near: float
     far: float
+    shape: tuple[int, int, int, int] | None
+    operations: int
+
+
+class _Memories(NamedTuple):
+    """Bytes a second of what lies on chip and of what comes from main memory."""
+
+    near: float
+    far: float
+
+    def seconds(self, layer: _Layer) -> float:
+        """What they take for a layer."""
+        return max(layer.near / self.near, layer.far / self.far)
 
 
 def fitted(programs: Sequence[Mapping[str, Any]], machine: Hardware, clock: float) -> Hardware:
@@ -46,28 +65,35 @@ def fitted(programs: Sequence[Mapping[str, Any]], machine: Hardware, clock: floa
       machine: that they are compiled for, as its vendor describes it; of two memories.
       clock: cycles a second.
     """
-    rates = _rates([kernel for found in programs for kernel in found["kernels"]], clock)
+    overhead = _overhead(programs) / clock
+    layers = [layer for found in programs for layer in _layers(found, clock, overhead)]
+    matrix = machine.unit_for("convolution")
+    memories = _memories([layer for layer in layers if layer.shape], matrix)
     products: dict[tuple[int, int, int, int], list[float]] = {}
-    pools: list[tuple[int, float]] = []
-    for found in programs:
-        for layer in _layers(found, clock, rates.overhead):
-            if layer.name in found["shapes"]:
-                rows, channels, columns, taps, flops = found["shapes"][layer.name]
-                if layer.net > _HELD_UP * max(layer.near / rates.near, layer.far / rates.far):
-                    shape = rows, channels, columns, taps
-                    products.setdefault(shape, []).append(flops / layer.net)
-            elif found["work"].get(layer.name, [""])[0] == _POOLING:
-                pools.append((found["work"][layer.name][1], layer.net))
+    for layer in layers:
+        if layer.shape and layer.net > _HELD_UP * memories.seconds(layer):
+            products.setdefault(layer.shape, []).append(layer.operations / layer.net)
     samples = tuple(
         Sample(*shape, statistics.harmonic_mean(several))
         for shape, several in sorted(products.items())
     )
-    pooling = sum(count for count, _ in pools) / sum(net for _, net in pools)
-    return _with(machine, rates, samples, pooling)
+    pools = [layer for layer in layers if not layer.shape]
+    pooling = sum(pool.operations for pool in pools) / sum(pool.net for pool in pools)
+    return _with(machine, overhead, memories, samples, pooling)
+
+
+def _overhead(programs: Sequence[Mapping[str, Any]]) -> int:
+    """Cycles of the smallest kernel that computes."""
+    kernels = [kernel for found in programs for kernel in found["kernels"] if kernel["cycles"]]
+    return min(k["cycles"] for k in kernels if k["category"] in ("product", "elementwise"))
 
 
 def _with(
-    machine: Hardware, rates: _Rates, samples: tuple[Sample, ...], pooling: float
+    machine: Hardware,
+    overhead: float,
+    memories: _Memories,
+    samples: tuple[Sample, ...],
+    pooling: float,
 ) -> Hardware:
     """The machine with these rates in place of its vendor's."""
     inner, outer = machine.memories
@@ -75,10 +101,10 @@ def _with(
     peaks = dict.fromkeys(("float32", "bfloat16"), pooling)
     return dataclasses.replace(
         machine,
-        overhead=rates.overhead,
+        overhead=overhead,
         memories=(
-            dataclasses.replace(inner, read=rates.near, write=rates.near),
-            dataclasses.replace(outer, read=rates.far, write=rates.far),
+            dataclasses.replace(inner, read=memories.near, write=memories.near),
+            dataclasses.replace(outer, read=memories.far, write=memories.far),
         ),
         units=(
             dataclasses.replace(matrix, samples=samples, granule=None),
@@ -88,31 +114,42 @@ def _with(
     )
 
 
-def _rates(kernels: Sequence[Mapping[str, Any]], clock: float) -> _Rates:
-    """What passes over large arrays reach, and what the smallest kernel takes."""
-    timed = [k for k in kernels if k["cycles"] and k["category"] in ("product", "elementwise")]
-    near, far = [], []
-    for kernel in timed:
-        moved = kernel["read_bytes"] + kernel["written_bytes"]
-        if kernel["category"] == "elementwise" and moved + kernel["near_bytes"] > _LARGE:
-            seconds = kernel["cycles"] / clock
-            if not moved:
-                near.append(kernel["near_bytes"] / seconds)
-            elif moved > kernel["near_bytes"]:
-                far.append(moved / seconds)
-    overhead = min(kernel["cycles"] for kernel in timed) / clock
-    return _Rates(statistics.median(near), statistics.median(far), overhead)
+def _memories(layers: Sequence[_Layer], matrix: Unit) -> _Memories:
+    """The rates with the least sum of absolute logarithmic errors over layers with a product."""
+    products = [layer.operations / _granular(matrix, layer) for layer in layers]
+
+    def error(logarithms: Sequence[float]) -> float:
+        memories = _Memories(*map(math.exp, logarithms))
+        told = zip(layers, products, strict=True)
+        return sum(abs(math.log(max(p, memories.seconds(x)) / x.net)) for x, p in told)
+
+    bounds = [(math.log(_SLOWEST), math.log(_FASTEST))] * 2
+    found = brute(error, bounds, Ns=60, finish=None)
+    return _Memories(*map(math.exp, found))
+
+
+def _granular(matrix: Unit, layer: _Layer) -> float:
+    """Operations a second that the unit's granule leaves of its peak."""
+    assert layer.shape
+    rows, channels, columns, taps = layer.shape
+    nest = LoopNest(1, 1, rows, 1, columns, channels, rows, 1, taps)
+    return rate(matrix, "convolution", "bfloat16", Product(nest, 0, 0, None))[0]
 
 
 def _layers(found: Mapping[str, Any], clock: float, overhead: float) -> Iterator[_Layer]:
+    """Layers with one product, and pooling."""
     rows = {(row.name, row.phase): row for row in by_layer(found)}
 
     def whole(amount: str) -> dict[tuple[str, str], float]:
         return joined({key: getattr(row, amount) for key, row in rows.items()}, found["hosts"])
 
-    seconds = {key: cycles / clock for key, cycles in whole("cycles").items()}
     near, read, written = whole("near_bytes"), whole("read_bytes"), whole("written_bytes")
-    for key, taken in seconds.items():
-        if taken:
-            net = max(taken - overhead, _LEAST_NET * taken)
-            yield _Layer(key[0], net, near[key], read[key] + written[key])
+    for key, cycles in whole("cycles").items():
+        seconds, far = cycles / clock, read[key] + written[key]
+        net = max(seconds - overhead, _LEAST_NET * seconds)
+        kind, operations = found["work"].get(key[0], ("", 0))
+        if seconds and key[0] in found["shapes"]:
+            a, b, c, d, flops = found["shapes"][key[0]]
+            yield _Layer(net, near[key] + far, far, (a, b, c, d), flops)
+        elif seconds and kind == _POOLING:
+            yield _Layer(net, near[key] + far, far, None, operations)
