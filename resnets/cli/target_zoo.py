@@ -62,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
                 row, content = _one(args, name, batch, devices, chosen)
                 rows.append(row | {"hardware": machine})
                 contents += [content] if content else []
+    rows = agreement.with_efficiency(rows)
     found = agreement.agreement(contents) if contents else None
     if args.out:
         Path(args.out).write_text(render.rows_as_csv(rows) + "\n", encoding="utf-8")
@@ -71,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
         print(render.rows_as_csv(rows))
     else:
         print(agreement.as_table(rows))
+        if args.devices != (1,):
+            print("\n" + agreement.scaling_table(rows))
         print("\n" + agreement.in_words(found) if found else "\nnothing compiled")
     return 0 if contents else 1
 

@@ -104,17 +104,22 @@ SIZES = {
 }
 
 
+# Networks of gigabytes and of ten minutes and more, with a quarter of their channels.
+NARROW = r"resnext(29_.*|101_64x4d)|vgg(16_bn|19.*)"
+
+
 def registered(name):
     """The network of that name at a size that all its layers can work on."""
     model = models.create(name)
+    fields = {"width": 16} if re.fullmatch(NARROW, name) else {}
     if isinstance(model, ResNet):  # a loop compiles in a time that does not grow with depth
         deep = sum(model.stage_sizes) > 30
         size = 8 if model.stem == "cifar" else 32
         return Case(
-            name, size, {"scan_blocks": True}, batch=4 if deep and "wide" not in name else 8
+            name, size, {"scan_blocks": True}, fields, batch=4 if deep and "wide" not in name else 8
         )
     size = next(size for pattern, size in SIZES.items() if re.fullmatch(pattern, name))
-    return Case(name, size, {"auxiliary": False} if size == 75 else {})
+    return Case(name, size, {"auxiliary": False} if size == 75 else {}, fields)
 
 
 def digits(case):

@@ -55,7 +55,7 @@ def rank(pairs: Sequence[tuple[float, float]]) -> float:
 
 def agreement(contents: Sequence[Mapping[str, Any]]) -> Agreement:
     """Compare programs as `render.as_dict` gives them."""
-    totals = [(content["projected_s"], content["time_s"]) for content in contents]
+    totals = [(content["projected_s"], whole(content)) for content in contents]
     errors = [100 * (ours / theirs - 1) for ours, theirs in totals]
     layers = [layer_pairs(content) for content in contents]
     ranks = [found for pairs in layers if not math.isnan(found := rank(pairs))]
@@ -67,6 +67,11 @@ def agreement(contents: Sequence[Mapping[str, Any]]) -> Agreement:
         statistics.median(ranks) if ranks else math.nan,
         rank([pair for pairs in layers for pair in pairs]),
     )
+
+
+def whole(content: Mapping[str, Any]) -> float:
+    """Seconds of a program: the compiler's estimates, and the machine's peaks where it has none."""
+    return float(content["time_s"] + content["roofline_s"])
 
 
 def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,7 +86,8 @@ def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -
         "devices": content["devices"],
         "time_s": content["time_s"],
         "projected_s": content["projected_s"],
-        "ratio": content["projected_s"] / content["time_s"] if content["time_s"] else None,
+        "roofline_s": content["roofline_s"],
+        "ratio": content["projected_s"] / whole(content) if whole(content) else None,
         "layer_rank": rank(layer_pairs(content)),
         "cycles": content["cycles"],
         "cycles_in_layers": content["cycles_in_layers"],
@@ -94,6 +100,49 @@ def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -
         "peak_bytes": content["memory_bytes"]["peak"],
         "failure": "",
     }
+
+
+def with_efficiency(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Add what a device reaches among many, 0 to 1, by the same batch on one device.
+
+    None where that was not compiled or the machine's links are not known.
+    """
+    alone = {
+        (row["model"], row["batch_size"]): row["time_s"] + row["roofline_s"]
+        for row in rows
+        if not row["failure"] and row["devices"] == 1
+    }
+    found = []
+    for row in rows:
+        first, share = alone.get((row["model"], row["batch_size"])), None
+        if first and not row["failure"] and row["waiting_s"] is not None:
+            share = first / (row["time_s"] + row["roofline_s"] + row["waiting_s"])
+        found.append(dict(row) | {"efficiency": share})
+    return found
+
+
+def scaling_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a number of devices: what is summed over them, and what a device then reaches."""
+    heading = ("network", "batch of one", "devices", "compiler, ms", "waiting, ms", "summed, MB")
+    lines: list[tuple[str, ...]] = [(*heading, "peak, MB", "efficiency", "projected")]
+    for row in rows:
+        if row["failure"]:
+            continue
+        shares = row["efficiency"], row["projected_efficiency"]
+        waiting = row["waiting_s"]
+        lines.append(
+            (
+                row["model"],
+                str(row["batch_size"]),
+                str(row["devices"]),
+                f"{(row['time_s'] + row['roofline_s']) * 1e3:,.3f}",
+                f"{waiting * 1e3:,.3f}" if waiting is not None else "",
+                f"{row['collective_bytes'] / 1e6:,.2f}",
+                f"{row['peak_bytes'] / 1e6:,.1f}",
+                *("" if share is None else f"{share:.3f}" for share in shares),
+            )
+        )
+    return aligned(lines, range(1, len(lines[0])))
 
 
 _HEADINGS = (
@@ -114,7 +163,7 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
             (
                 row["model"],
                 str(row["batch_size"]),
-                f"{row['time_s'] * 1e3:,.3f}",
+                f"{(row['time_s'] + row['roofline_s']) * 1e3:,.3f}",
                 f"{row['projected_s'] * 1e3:,.3f}",
                 f"{row['ratio']:.2f}" if row["ratio"] else "",
                 f"{row['layer_rank']:.2f}",
