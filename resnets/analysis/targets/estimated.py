@@ -1,11 +1,10 @@
 """A hardware file from what a target's compiler estimates for chains of layers of many shapes.
 
-It is to a compiler's cost model what `calibration.fit` is to a machine. The two memories get the
-rates that explain the layers best, products taking what the vendor's peak and the matrix unit's
-granule give them; what lies in main memory passes through the on-chip memory as well, and its rate
-is of both. Layers that take longer than their bytes explain then give the rate of their shape: that
-of a whole layer with its normalisation and activation, so that the small kernels and copies around
-a convolution are in it. What memory holds up says nothing of the product.
+It is to a compiler's cost model what `calibration.fit` is to a machine. The two memories are roofs:
+nine layers of ten take at least what their bytes take, those of main memory among the layers that
+mostly work on it. Layers that take longer than that give the rate of their shape: that of a whole
+layer with its normalisation and activation, so that the small kernels and copies around a
+convolution are in it. What memory holds up says nothing of the product.
 """
 
 import dataclasses
@@ -14,17 +13,14 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from scipy.optimize import brute
+import numpy as np
 
 from resnets.analysis.hardware import Hardware, Sample, Unit
-from resnets.analysis.nests import LoopNest
-from resnets.analysis.rates import rate
-from resnets.analysis.schedule import Product
 from resnets.analysis.targets.layers import by_layer, joined
 
 _HELD_UP = 1.25  # times what memory takes: a layer that takes longer waits for its product
 _LEAST_NET = 0.1  # of a layer's time is left when its kernel's overhead is taken off
-_SLOWEST, _FASTEST = 5e10, 5e12  # bytes a second that a memory may have
+_ROOF = 0.9  # of the layers reach no more
 _POOLING = "pooling"
 
 
@@ -67,8 +63,8 @@ def fitted(programs: Sequence[Mapping[str, Any]], machine: Hardware, clock: floa
     """
     overhead = _overhead(programs) / clock
     layers = [layer for found in programs for layer in _layers(found, clock, overhead)]
-    matrix = machine.unit_for("convolution")
-    memories = _memories([layer for layer in layers if layer.shape], matrix)
+    memories = _memories([layer for layer in layers if layer.shape])
+    memories = memories._replace(far=min(memories.far, machine.memories[-1].read))
     products: dict[tuple[int, int, int, int], list[float]] = {}
     for layer in layers:
         if layer.shape and layer.net > _HELD_UP * memories.seconds(layer):
@@ -114,26 +110,12 @@ def _with(
     )
 
 
-def _memories(layers: Sequence[_Layer], matrix: Unit) -> _Memories:
-    """The rates with the least sum of absolute logarithmic errors over layers with a product."""
-    products = [layer.operations / _granular(matrix, layer) for layer in layers]
-
-    def error(logarithms: Sequence[float]) -> float:
-        memories = _Memories(*map(math.exp, logarithms))
-        told = zip(layers, products, strict=True)
-        return sum(abs(math.log(max(p, memories.seconds(x)) / x.net)) for x, p in told)
-
-    bounds = [(math.log(_SLOWEST), math.log(_FASTEST))] * 2
-    found = brute(error, bounds, Ns=60, finish=None)
-    return _Memories(*map(math.exp, found))
-
-
-def _granular(matrix: Unit, layer: _Layer) -> float:
-    """Operations a second that the unit's granule leaves of its peak."""
-    assert layer.shape
-    rows, channels, columns, taps = layer.shape
-    nest = LoopNest(1, 1, rows, 1, columns, channels, rows, 1, taps)
-    return rate(matrix, "convolution", "bfloat16", Product(nest, 0, 0, None))[0]
+def _memories(layers: Sequence[_Layer]) -> _Memories:
+    """The rates that most layers do not exceed."""
+    near = [layer.near / layer.net for layer in layers if layer.near]
+    far = [layer.far / layer.net for layer in layers if layer.far > layer.near / 2]
+    roofs = (float(np.quantile(rates, _ROOF)) if rates else math.inf for rates in (near, far))
+    return _Memories(*roofs)
 
 
 def _layers(found: Mapping[str, Any], clock: float, overhead: float) -> Iterator[_Layer]:
