@@ -47,10 +47,9 @@ def main(argv: Sequence[str]) -> int:
     backend.configure()
     from resnets import data, models
     from resnets.models import interop
-    from resnets.training.checkpoints import Checkpoints
+    from resnets.training import checkpoints
 
-    with Checkpoints(args.directory / "checkpoints", config["keep_checkpoints"]) as checkpoints:
-        state = checkpoints.read()
+    state = checkpoints.read(args.directory / "checkpoints")
     if state is None:
         raise UserError(f"{args.directory} holds no checkpoint yet")
     variables = state["average"] if args.average else state

@@ -1,14 +1,16 @@
 """`launch.sh train`: train one network."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from resnets.cli import backend
 from resnets.cli.parser import Parser
+from resnets.errors import Preempted
 
 _DESCRIPTION = """\
 Train one network from a config file. A run that was interrupted goes on from its newest
-checkpoint; one that is done only prints its numbers again."""
+checkpoint to the very numbers that it would have had; one that is done only prints them again."""
 
 _EPILOG = """\
 examples:
@@ -21,7 +23,10 @@ examples:
 --config.FIELD=VALUE sets a field of the config; configs/common.py lists them. The arguments after
 the colon belong to the config file: its docstring names them. The run directory gets config.json,
 metrics.jsonl, tensorboard/, checkpoints/ and, when all is done, done.json.
-exit status: 0 done, 1 the run failed, 2 bad arguments."""
+SIGTERM or SIGINT (Ctrl-C) saves and ends within seconds, a second one ends at once; in either case
+the same command goes on. One process at a time writes a run directory.
+exit status: 0 done, 1 the run failed, 2 bad arguments, 75 preempted by SIGTERM: start it again,
+130 interrupted by SIGINT."""
 
 
 def _parser() -> Parser:
@@ -38,10 +43,16 @@ def main(argv: Sequence[str]) -> int:
     from resnets.training.config_file import load_config
     from resnets.training.loop import train
     from resnets.training.progress import Display
+    from resnets.training.signals import Signals
 
-    config = load_config(args.config, overrides).to_dict()
-    with Display() as display:
-        result = train(config, args.workdir, args.workdir.name, display)
+    with Signals() as signals:
+        config = load_config(args.config, overrides).to_dict()
+        with Display() as display:
+            try:
+                result = train(config, args.workdir, args.workdir.name, display, signals.stop)
+            except Preempted as preempted:
+                print(f"launch.sh train: {preempted}", file=sys.stderr)
+                return signals.exit_code
     width = max(map(len, result))
     for name, value in result.items():
         shown = f"{value:.6g}" if isinstance(value, float) else value

@@ -10,13 +10,17 @@ from jax.sharding import AxisType, Mesh
 
 from resnets import data, models
 from resnets.data.augmentation import Preprocessing
-from resnets.errors import UserError
-from resnets.training import schedules
+from resnets.errors import UserError, suggest
+from resnets.training import divergence, schedules
 from resnets.training.config import ConfigReader
+from resnets.training.divergence import Policy
 from resnets.training.pretrained import Pretrained
 from resnets.training.schedules import Schedule
 from resnets.training.state import TrainState
 from resnets.training.step import Recipe, initialise
+
+BEST_BY = ("validation_loss", "validation_error_pct")
+"""What a best checkpoint may go by: never test data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Plan:
       log_every: steps between records within an epoch; 0 for one record an epoch.
       eval_every: epochs between evaluations.
       checkpoint_every: epochs between checkpoints; 0 for one at the end.
-      keep_checkpoints: how many to keep.
+      keep_checkpoints: how many of the newest to keep.
+      keep_best: what the checkpoint that is kept beside them is best by; empty for none.
+      on_divergence: what is done about steps that are not finite.
       pretrained: the file that the first values come from, if any.
     """
 
@@ -45,6 +51,8 @@ class Plan:
     eval_every: int
     checkpoint_every: int
     keep_checkpoints: int
+    keep_best: str
+    on_divergence: Policy
     pretrained: Pretrained | None
 
     @property
@@ -100,7 +108,8 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     """
     read = ConfigReader(config)
     dataset = _dataset(read)
-    recipe = _recipe(read, dataset)
+    on_divergence = divergence.policy(read("on_divergence"))
+    recipe = dataclasses.replace(_recipe(read, dataset), guarded=on_divergence.guarded)
     epochs = at_least(read, "epochs", 1)
     steps_per_epoch = dataset.size("train") // recipe.batch_size
     schedule = schedules.build(
@@ -121,11 +130,22 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         eval_every=at_least(read, "eval_every", 1),
         checkpoint_every=at_least(read, "checkpoint_every", 0),
         keep_checkpoints=at_least(read, "keep_checkpoints", 1),
+        keep_best=_keep_best(read, dataset),
+        on_divergence=on_divergence,
         pretrained=_pretrained(read),
     )
     read.check_all_read()
     _check_network(plan)
     return plan
+
+
+def _keep_best(read: ConfigReader, dataset: data.Dataset | data.Streamed) -> str:
+    metric: str = read("keep_best")
+    if metric and metric not in BEST_BY:
+        raise UserError(f"config.keep_best={metric!r}: {suggest(metric, BEST_BY)}")
+    if metric and not dataset.size("validation"):
+        raise UserError(f"config.keep_best={metric} needs config.data.validation")
+    return metric
 
 
 def _pretrained(read: ConfigReader) -> Pretrained | None:

@@ -45,6 +45,7 @@ def test_a_run_leaves_the_files_of_the_contract(finished):
     assert any((directory / "tensorboard").glob("events.out.tfevents.*"))
     steps = {path.name for path in (directory / "checkpoints").iterdir()}
     assert steps == {"8", "12"}
+    assert not (directory / "lock.json").exists()
 
 
 def test_the_result_holds_final_numbers_of_whole_splits(finished):
@@ -91,13 +92,12 @@ def test_an_interrupted_run_ends_as_one_never_interrupted(small_config, tmp_path
     config = small_config(schedule="plateau:patience=1", **{"data.validation": "validation[:30]"})
     whole = train(config, tmp_path / "whole", "whole")
 
-    real, calls = loop.run_steps, []
+    real = loop.run_steps
 
-    def killed_in_the_third_epoch(*args):
-        calls.append(args)
-        if len(calls) == 3:
+    def killed_in_the_third_epoch(feed, state, *args):
+        if int(state.step) > 8:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(feed, state, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "run_steps", killed_in_the_third_epoch)

@@ -11,17 +11,18 @@ from resnets.training.run_directory import parameters_sha256
 
 def test_truncation_keeps_records_up_to_the_step_and_drops_a_torn_line(tmp_path):
     file = tmp_path / "metrics.jsonl"
-    file.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"st')
-    truncate(file, 2)
-    assert file.read_text() == '{"step": 1}\n{"step": 2}\n'
+    lines = [json.dumps({"kind": "train", "step": n, "epoch": 1}) for n in (1, 2, 3)]
+    file.write_text("\n".join([*lines, lines[0][:-1]]))
+    assert [record["step"] for record in truncate(file, 2, 0, 0)] == [1, 2]
+    assert file.read_text().splitlines() == lines[:2]
 
 
 def test_truncating_nothing_is_fine(tmp_path):
-    truncate(tmp_path / "metrics.jsonl", 2)
+    assert truncate(tmp_path / "metrics.jsonl", 2, 1, 0) == []
 
 
 def test_records_stand_in_both_files(tmp_path):
-    with MetricsWriter(tmp_path, 0, {"epochs": 3, "model.name": "net"}) as writer:
+    with MetricsWriter(tmp_path, [], {"epochs": 3, "model.name": "net"}) as writer:
         writer.record({"kind": "epoch", "step": 4, "epoch": 1, "train_loss": 2.5})
         writer.final({"test_error_pct": 1.5})
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["train_loss"] == 2.5
