@@ -95,7 +95,7 @@ def test_an_interrupted_run_ends_as_one_never_interrupted(small_config, tmp_path
     real = loop.run_steps
 
     def killed_in_the_third_epoch(feed, state, *args):
-        if int(state.step) > 8:
+        if int(state.step) >= 8:
             raise KeyboardInterrupt
         return real(feed, state, *args)
 
