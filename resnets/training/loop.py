@@ -186,7 +186,7 @@ class _Run:
         plan, memory = self.plan, self.memory
         last = epoch * plan.steps_per_epoch
         first = last - plan.steps_per_epoch
-        self._record_rewinds(writer)
+        self._record_rewinds(first, writer)
         scales = divergence.scales(self.rewinds, plan.on_divergence.factor, first, last)
         rates = plan.schedule.rates(first, last, memory.validation_losses)
         rates = np.asarray(rates * scales, np.float32)
@@ -281,12 +281,12 @@ class _Run:
         )
         self._restore(at_most=target)
 
-    def _record_rewinds(self, writer: MetricsWriter) -> None:
-        """Write the rewinds to this step that are not recorded yet."""
+    def _record_rewinds(self, first: int, writer: MetricsWriter) -> None:
+        """Write the rewinds to the first step of an epoch that are not recorded yet."""
         plan, memory = self.plan, self.memory
         for number, rewind in enumerate(self.rewinds, 1):
-            if rewind.step == self.step and number > memory.rewinds:
-                epoch = self.step // plan.steps_per_epoch
+            if rewind.step == first and number > memory.rewinds:
+                epoch = first // plan.steps_per_epoch
                 writer.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
                 memory.rewinds = number
 
@@ -297,7 +297,7 @@ class _Run:
         """Counts that a policy or a data set adds to the records."""
         policy = self.plan.on_divergence
         skipped = {"skipped_steps": self.memory.skipped} if policy.skips else {}
-        rewound = {"rewinds": len(self.rewinds)} if policy.rewinds else {}
+        rewound = {"rewinds": self.memory.rewinds} if policy.rewinds else {}
         return self.feed.counts() | skipped | rewound
 
     def _result(self) -> dict[str, Any]:
