@@ -127,6 +127,7 @@ class _Run:
             self.state, stored = restored
             self.memory = Memory.from_json(stored)
             self.feed.remember(stored)
+            _logger.info("%s: goes on from step %d", self.label, int(self.state.step))
         elif self.plan.pretrained:
             self._start_from(self.plan.pretrained)
         self.step = int(self.state.step)

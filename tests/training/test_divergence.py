@@ -165,8 +165,7 @@ def test_a_run_cut_after_every_call_ends_as_one_never_cut(
         try:
             result = train(config, tmp_path / "cut", "cut", stop=stop)
             break
-        except Preempted as preempted:
-            assert preempted.exit_code == 75
+        except Preempted:
             cuts += 1
     assert cuts >= 8
     assert numbers(result) == numbers(whole)

@@ -8,7 +8,9 @@ import pytest
 
 from resnets.errors import RunError, UserError
 from resnets.training import loop
+from resnets.training.lock import locked
 from resnets.training.loop import train
+from resnets.training.run_directory import RunDirectory
 
 
 def records(run):
@@ -129,6 +131,20 @@ def test_a_non_finite_loss_stops_the_run_and_says_where(small_config, tmp_path):
     assert "\n" not in message
     assert json.loads((tmp_path / "run" / "failed.json").read_text())["reason"] == message
     assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_a_directory_that_another_process_writes_is_refused(small_config, tmp_path):
+    with locked(tmp_path), pytest.raises(RunError, match="is being written by process") as caught:
+        train(small_config(), tmp_path, "second")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_process_killed_at_its_very_start_leaves_is_no_obstacle(finished, tmp_path):
+    directory = RunDirectory(tmp_path)
+    (tmp_path / ".config.json.1234").write_text('{"conf')
+    (tmp_path / ".lock.json.1234.ab").write_text("")
+    assert directory.claim(finished[1]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_directory_with_other_files_is_refused(small_config, tmp_path):
