@@ -71,9 +71,11 @@ def lines(run):
 def moments():
     """Twenty moments from a seed: in a save, after a record, anywhere in the whole time."""
     chance = random.Random(20261121)
-    for number in range(20):
-        kind = ("save", "record", "save", "record", "time")[number % 5]
-        yield pytest.param(kind, chance.random(), chance.random(), id=f"{number}-{kind}")
+    kinds = ("save", "record", "save", "record", "time") * 4
+    return [
+        pytest.param(kind, chance.random(), chance.random(), id=f"{number}-{kind}")
+        for number, kind in enumerate(kinds)
+    ]
 
 
 @pytest.mark.parametrize(("kind", "share", "delay"), moments())
