@@ -7,6 +7,7 @@ from pathlib import Path
 from resnets.cli import backend
 from resnets.cli.parser import Parser
 from resnets.errors import Preempted
+from resnets.training.signals import Signals
 
 _DESCRIPTION = """\
 Train one network from a config file. A run that was interrupted goes on from its newest
@@ -39,13 +40,12 @@ def _parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     args, overrides = _parser().parse_with_overrides(argv)
-    backend.configure()
-    from resnets.training.config_file import load_config
-    from resnets.training.loop import train
-    from resnets.training.progress import Display
-    from resnets.training.signals import Signals
-
     with Signals() as signals:
+        backend.configure()
+        from resnets.training.config_file import load_config
+        from resnets.training.loop import train
+        from resnets.training.progress import Display
+
         config = load_config(args.config, overrides).to_dict()
         with Display() as display:
             try:

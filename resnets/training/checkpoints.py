@@ -149,21 +149,15 @@ class Checkpoints:
 
     def _prune(self) -> None:
         """Delete all but the newest one, the newest planned ones, and the best."""
-        tags = {step: tag for step in steps(self._directory) if (tag := self._tag(step))}
+        found = {step: _tag(self._directory / str(step)) for step in steps(self._directory)}
+        tags = {step: tag for step, tag in found.items() if tag}
         planned = [step for step in sorted(tags) if tags[step].planned]
-        stay = {max(tags), *planned[-self._keep :]}
+        stay = {max(tags, default=0), *planned[-self._keep :]}
         rated = {s: tag.metric for s, tag in tags.items() if tag.metric is not None}
         if self._keep_best and rated:
             stay.add(min(rated, key=lambda step: (rated[step], step)))
         for step in tags.keys() - stay:
             self._delete(step)
-
-    def _tag(self, step: int) -> Tag | None:
-        try:
-            about = integrity.about(self._directory / str(step))
-        except DamagedError:
-            return None  # not ours to judge here: restoring sets it aside
-        return Tag(about["planned"], about["rewinds"], about["metric"])
 
     def _delete(self, step: int) -> None:
         # Moved first, so that an early end leaves no half of a checkpoint under its number.
@@ -175,7 +169,7 @@ class Checkpoints:
         """Delete what was saved after `step` by fewer than `rewinds` rewinds: a path given up."""
         self.wait()
         for later in steps(self._directory):
-            tag = self._tag(later)
+            tag = _tag(self._directory / str(later))
             if later > step and tag and tag.rewinds < rewinds:
                 self._delete(later)
 
@@ -222,16 +216,25 @@ class Checkpoints:
         )
 
 
-def read(directory: Path) -> dict[str, Any] | None:
+def read(directory: Path, best: bool = False) -> dict[str, Any] | None:
     """Read the newest intact checkpoint's state as it lies there, fields by name; None without one.
 
     Nothing of the run is needed for it: neither its data nor its optimiser. Nothing is written;
     damaged checkpoints are named and passed over.
 
+    Args:
+      directory: where the checkpoints are.
+      best: read the one with the lowest metric, among those that have one.
+
     Raises:
       RunError: an intact one cannot be read.
     """
-    for step in sorted(steps(directory), reverse=True):
+    wanted = sorted(steps(directory), reverse=True)
+    if best:
+        rated = {step: tag.metric for step in wanted if (tag := _tag(directory / str(step)))}
+        metrics = {step: metric for step, metric in rated.items() if metric is not None}
+        wanted = sorted(metrics, key=lambda step: (metrics[step], step))
+    for step in wanted:
         try:
             integrity.check(directory / str(step))
         except DamagedError as error:
@@ -248,6 +251,14 @@ def steps(directory: Path) -> list[int]:
     if not directory.exists():
         return []
     return [int(entry.name) for entry in directory.iterdir() if _is_number(entry.name)]
+
+
+def _tag(folder: Path) -> Tag | None:
+    try:
+        about = integrity.about(folder)
+    except DamagedError:
+        return None  # not for us to judge: who restores sets it aside
+    return Tag(about["planned"], about["rewinds"], about["metric"])
 
 
 def _is_number(name: str) -> bool:

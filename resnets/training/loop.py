@@ -19,14 +19,12 @@ from resnets.training import divergence, metrics
 from resnets.training.checkpoints import Checkpoints, Tag
 from resnets.training.config import flatten
 from resnets.training.divergence import Rewind
-from resnets.training.durable import write_json
 from resnets.training.evaluation import Numbers, evaluate, final_numbers, means
 from resnets.training.feed import Feed, open_feed, run_steps
 from resnets.training.lock import locked
 from resnets.training.memory import Memory, nothing
 from resnets.training.metrics import MetricsWriter
 from resnets.training.pace import Pace
-from resnets.training.pretrained import Pretrained
 from resnets.training.progress import Display, RunProgress
 from resnets.training.run_directory import RunDirectory
 from resnets.training.setup import Plan, prepare
@@ -112,6 +110,7 @@ class _Run:
         self.directory, self.checkpoints = directory, checkpoints
         self.config, self.label, self.stop = config, label, stop
         self.pace = Pace()
+        self.progress: RunProgress | None = None
         self.rewinds = divergence.read(directory.path)
         if self.rewinds:  # a process may have ended while it went back
             checkpoints.forget_after(self.rewinds[-1].step, len(self.rewinds))
@@ -129,65 +128,58 @@ class _Run:
             self.feed.remember(stored)
             _logger.info("%s: goes on from step %d", self.label, int(self.state.step))
         elif self.plan.pretrained:
-            self._start_from(self.plan.pretrained)
+            model, path = self.plan.recipe.model, self.directory.path
+            self.state = self.plan.pretrained.begin(model, self.state, path, self.label)
         self.step = int(self.state.step)
         self.started = time.monotonic() - self.memory.wall_s
 
-    def _start_from(self, pretrained: Pretrained) -> None:
-        """Take the first values from a file; say what of it, and keep that in the directory."""
-        self.state, report = pretrained.apply(self.plan.recipe.model, self.state)
-        write_json(self.directory.path / "init_from.json", pretrained.record(report))
-        for line in report.lines():
-            _logger.info("%s: %s", self.label, line)
-
     def run(self, display: Display | None) -> dict[str, Any]:
-        progress = display.run(self.label, self.plan.total_steps, self.step) if display else None
+        if display:
+            self.progress = display.run(self.label, self.plan.total_steps, self.step)
         while True:
             try:
-                return self._finish(progress)
+                return self._finish()
             except _DivergedError as error:
                 self._go_back(error.step)
 
-    def _finish(self, progress: RunProgress | None) -> dict[str, Any]:
+    def _finish(self) -> dict[str, Any]:
         plan, memory, path = self.plan, self.memory, self.directory.path
         lines = path / "metrics.jsonl"
         kept = metrics.truncate(lines, self.step, memory.epochs, memory.rewinds)
-        with MetricsWriter(path, kept, flatten(self.config)) as writer:
+        with MetricsWriter(path, kept, flatten(self.config)) as self.writer:
             try:
                 for epoch in range(memory.epochs + 1, plan.epochs + 1):
-                    self._epoch(epoch, writer, progress)
+                    self._epoch(epoch)
                 result = self._result()
             except Preempted:
-                self._save(writer, planned=False)
+                self._save(planned=False)
                 self.checkpoints.wait()
                 raise
-            writer.final({k: v for k, v in result.items() if k.endswith(("_pct", "_loss"))})
-            self._save(writer)
+            self.writer.final({k: v for k, v in result.items() if k.endswith(("_pct", "_loss"))})
+            self._save()
             self.checkpoints.wait()
         self.directory.finish(result)
         return result
 
-    def _save(self, writer: MetricsWriter, planned: bool = True) -> None:
+    def _save(self, planned: bool = True) -> None:
         """Start to save where the run stands, once its records are on the disk."""
         if self.step == 0:
             return
-        writer.sync()
+        self.writer.sync()
         self.memory.wall_s = self._wall_s()
-        tag = Tag(planned, len(self.rewinds), self.metric)
-        self.checkpoints.save(self.state, self.step, self._stored(), tag)
-
-    def _stored(self) -> dict[str, Any]:
-        return self.memory.as_json() | self.feed.memory()
+        tag = Tag(planned, len(self.rewinds), self.metric if planned else None)
+        stored = self.memory.as_json() | self.feed.memory()
+        self.checkpoints.save(self.state, self.step, stored, tag)
 
     def _wall_s(self) -> float:
         return time.monotonic() - self.started
 
-    def _epoch(self, epoch: int, writer: MetricsWriter, progress: RunProgress | None) -> None:
+    def _epoch(self, epoch: int) -> None:
         """Train what is left of epoch number `epoch` (from 1), evaluate, record, save when due."""
         plan, memory = self.plan, self.memory
         last = epoch * plan.steps_per_epoch
         first = last - plan.steps_per_epoch
-        self._record_rewinds(first, writer)
+        self._record_rewinds(first)
         scales = divergence.scales(self.rewinds, plan.on_divergence.factor, first, last)
         rates = plan.schedule.rates(first, last, memory.validation_losses)
         rates = np.asarray(rates * scales, np.float32)
@@ -195,7 +187,7 @@ class _Run:
         while self.step < last:
             stop = min(last, first + ((self.step - first) // every + 1) * every)
             common = {"step": stop, "epoch": epoch, "learning_rate": float(rates[stop - first - 1])}
-            self._window(stop, rates, common, writer, progress)
+            self._window(stop, rates, common)
         record: dict[str, Any] = {
             "kind": "epoch",
             "step": last,
@@ -207,31 +199,24 @@ class _Run:
             record |= self._evaluate(("validation", "test"))
             if "validation_loss" in record:
                 memory.validation_losses.append(record["validation_loss"])
-        writer.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
+        self.writer.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
         memory.epochs, memory.whole = epoch, nothing()
         self.metric = record.get(plan.keep_best)
         if plan.checkpoint_every and epoch % plan.checkpoint_every == 0 and epoch < plan.epochs:
-            self._save(writer)
+            self._save()
 
-    def _window(
-        self,
-        stop: int,
-        rates: np.ndarray,
-        common: Mapping[str, Any],
-        writer: MetricsWriter,
-        progress: RunProgress | None,
-    ) -> None:
+    def _window(self, stop: int, rates: np.ndarray, common: Mapping[str, Any]) -> None:
         """Train until the next record of steps, in calls of about a second, and write it."""
         memory, began, before = self.memory, time.monotonic(), self.step
         while self.step < stop:
             self._advance(min(stop, self.step + self.pace.amount), rates)
             numbers = means(memory.window, "train")
-            if progress and numbers:
+            if self.progress and numbers:
                 loss, error = numbers["train_loss"], numbers["train_error_pct"]
-                progress.update(self.step, f"train loss {loss:.3f}, error {error:.1f} %")
+                self.progress.update(self.step, f"train loss {loss:.3f}, error {error:.1f} %")
         if self.plan.log_every:
             rate = (stop - before) * self.plan.recipe.batch_size / (time.monotonic() - began)
-            writer.record({"kind": "train", **common, **numbers, "images_per_s": rate})
+            self.writer.record({"kind": "train", **common, **numbers, "images_per_s": rate})
         memory.skipped += int(memory.window.nonfinite)
         memory.whole = jax.tree.map(np.add, memory.whole, memory.window)
         memory.window = nothing()
@@ -282,13 +267,13 @@ class _Run:
         )
         self._restore(at_most=target)
 
-    def _record_rewinds(self, first: int, writer: MetricsWriter) -> None:
+    def _record_rewinds(self, first: int) -> None:
         """Write the rewinds to the first step of an epoch that are not recorded yet."""
         plan, memory = self.plan, self.memory
         for number, rewind in enumerate(self.rewinds, 1):
             if rewind.step == first and number > memory.rewinds:
                 epoch = first // plan.steps_per_epoch
-                writer.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
+                self.writer.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
                 memory.rewinds = number
 
     def _evaluate(self, splits: tuple[str, ...]) -> Numbers:

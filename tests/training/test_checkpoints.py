@@ -127,6 +127,8 @@ def test_the_newest_planned_ones_the_best_and_a_newest_unplanned_one_stay(tmp_pa
         assert sorted(steps(tmp_path)) == [2, 3, 4, 5]
         save(checkpoints, 6, metric=0.2)
         assert sorted(steps(tmp_path)) == [2, 4, 6]
+    assert int(read(tmp_path)["step"]) == 6
+    assert int(read(tmp_path, best=True)["step"]) == 2
 
 
 def test_of_a_path_given_up_only_what_lies_behind_the_turn_stays(tmp_path):
