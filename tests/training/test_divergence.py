@@ -70,7 +70,7 @@ class TestPolicies:
 
 
 def test_a_skipped_step_changes_its_number_alone(make_recipe, small_data):
-    recipe = make_recipe(batch_size=8, guarded=True, average_decay=0.5)
+    recipe = make_recipe(batch_size=8, guarded=True)
     key, rates = jax.random.key(0), [0.05, np.inf, 0.05, 0.05]
     order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, 1), 0), 32)
     expected = initialise(recipe, key, (8, 8, 1))
@@ -147,7 +147,7 @@ def test_a_run_that_goes_back_ends_as_one_with_the_lower_rate_from_there_on(
 @pytest.mark.parametrize(
     "on_divergence", [pytest.param("skip", marks=pytest.mark.slow), f"rewind:factor={FACTOR}"]
 )
-def test_a_run_cut_after_every_call_ends_as_one_never_cut(
+def test_a_run_that_is_stopped_ends_as_one_that_is_not(
     hot_config, tmp_path, monkeypatch, on_divergence
 ):
     config = hot_config(on_divergence=on_divergence)
@@ -155,11 +155,12 @@ def test_a_run_cut_after_every_call_ends_as_one_never_cut(
     whole = train(config, tmp_path / "whole", "whole")
     stop, real, cuts = threading.Event(), loop.run_steps, 0
 
-    def one_call(*args):
-        stop.set()
-        return real(*args)
+    def stop_after(feed, state, end, *args):
+        if end in (4, 5, 8):  # before an evaluation, between two records, where it goes back
+            stop.set()
+        return real(feed, state, end, *args)
 
-    monkeypatch.setattr(loop, "run_steps", one_call)
+    monkeypatch.setattr(loop, "run_steps", stop_after)
     while True:
         stop.clear()
         try:
@@ -167,6 +168,6 @@ def test_a_run_cut_after_every_call_ends_as_one_never_cut(
             break
         except Preempted:
             cuts += 1
-    assert cuts >= 8
+    assert cuts >= 3
     assert numbers(result) == numbers(whole)
     assert records(tmp_path / "cut") == records(tmp_path / "whole")

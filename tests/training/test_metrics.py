@@ -97,7 +97,7 @@ GARBAGE = st.one_of(
 GOOD = st.builds(record, st.sampled_from(["train", "epoch"]), st.integers(0, 9), x=st.floats(0, 1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     lines=st.lists(GOOD | GARBAGE, max_size=8), torn=st.binary(max_size=5), step=st.integers(0, 9)
 )
@@ -114,6 +114,7 @@ def test_of_any_file_the_whole_records_are_read_and_nothing_else(
     assert truncate(file, step, 9, 9) == kept
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.floats(0, 2**20, width=32), st.floats(0, 2**20, width=32), st.integers(0, 2**31 - 1))
 def test_sums_go_through_json_bit_for_bit(loss, errors, count):
     import numpy as np
