@@ -13,7 +13,7 @@ from types import TracebackType
 from resnets.errors import Preempted
 
 EXIT_CODES = {signal.SIGTERM: Preempted.exit_code, signal.SIGINT: 130}
-GRACE_S = 8.0
+GRACE_S = 6.0  # of ten seconds; the rest is for the save
 
 
 class StopRequest(threading.Event):
