@@ -26,6 +26,8 @@ REALS = st.floats(width=32) | st.sampled_from([0.0, -1.0, 1e-300, 1e300])
 VALUES = NUMBERS.map(str) | REALS.map(repr) | st.sampled_from(WORDS) | st.text(max_size=8)
 
 
+# A constant out of float32's range becomes infinite: then the run says where it diverged.
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=st.dictionaries(st.sampled_from(FIELDS), VALUES, min_size=1, max_size=2))
 def test_overrides(changes):
@@ -42,6 +44,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(field=st.sampled_from(FIELDS), value=JSON)
 def test_stored_configs(field, value):
