@@ -34,7 +34,7 @@ usage: ./launch.sh [VERB ...]
 
 Every verb has its own --help. The first start makes .venv and installs what constraints.txt pins,
 unless the active python3 has everything already (Python 3.11 or newer).
-exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted
+exit status: 0 done, 1 failed, 2 bad arguments, 75 preempted (start it again), 130 interrupted
 TEXT
 }
 

@@ -41,7 +41,10 @@ def base() -> ConfigDict:
             "log_every": 0,  # steps between records within an epoch; 0: one record an epoch
             "eval_every": 1,  # epochs
             "checkpoint_every": 1,  # epochs; 0: at the end only
-            "keep_checkpoints": 2,
+            "keep_checkpoints": 2,  # the newest ones
+            "keep_best": "",  # and the best by validation_loss | validation_error_pct; empty: none
+            # a loss or gradients that are not finite: stop | skip:limit=10 | rewind, with arguments
+            "on_divergence": "stop",
         }
     )
 

@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 from resnets import errors
-from resnets.errors import RunError, UserError, suggest
+from resnets.errors import Preempted, RunError, UserError, suggest
 
 
 def test_the_examples_in_the_docstrings_hold():
@@ -16,6 +16,8 @@ def test_the_examples_in_the_docstrings_hold():
 
 def test_the_exit_status_tells_bad_arguments_from_a_failed_run():
     assert (UserError.exit_code, RunError.exit_code) == (2, 1)
+    assert Preempted.exit_code == 75  # EX_TEMPFAIL: a scheduler may start it again
+    assert not issubclass(Preempted, Exception)
 
 
 def test_a_user_error_is_a_value_error_and_a_run_error_is_not():

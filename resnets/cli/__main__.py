@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from resnets.errors import RunError, UserError, suggest
+from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
     *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
@@ -16,7 +16,10 @@ INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a verb and return the exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted."""
+    """Run a verb and return the exit status.
+
+    0 done, 1 failed, 2 bad arguments, 75 preempted: run it again, 130 interrupted.
+    """
     verb, arguments = (argv[0], list(argv[1:])) if argv else ("study", [])
     try:
         if verb in PLANNED:
@@ -31,6 +34,9 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:  # such as `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Preempted as preempted:
+        print(f"launch.sh {verb}: {preempted}", file=sys.stderr)
+        return preempted.exit_code
     except KeyboardInterrupt:
         print(
             f"launch.sh {verb}: interrupted; the same command goes on from the last checkpoint",

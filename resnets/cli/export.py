@@ -27,6 +27,9 @@ def _parser() -> Parser:
     parser.add_argument("--output", type=Path, required=True, help="file to write; must not exist")
     parser.add_argument("--naming", choices=_NAMINGS, default="own", help="default: own")
     parser.add_argument(
+        "--best", action="store_true", help="the checkpoint that config.keep_best kept"
+    )
+    parser.add_argument(
         "--average", action="store_true", help="the moving average in place of the last values"
     )
     return parser
@@ -47,12 +50,12 @@ def main(argv: Sequence[str]) -> int:
     backend.configure()
     from resnets import data, models
     from resnets.models import interop
-    from resnets.training.checkpoints import Checkpoints
+    from resnets.training import checkpoints
 
-    with Checkpoints(args.directory / "checkpoints", config["keep_checkpoints"]) as checkpoints:
-        state = checkpoints.read()
+    state = checkpoints.read(args.directory / "checkpoints", args.best)
     if state is None:
-        raise UserError(f"{args.directory} holds no checkpoint yet")
+        rated = " that --config.keep_best has rated" if args.best else ""
+        raise UserError(f"{args.directory} holds no checkpoint yet{rated}")
     variables = state["average"] if args.average else state
     if variables is None:
         raise UserError("the run kept no moving average (config.average_decay=0)")

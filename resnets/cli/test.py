@@ -16,12 +16,14 @@ CHECKS = (
 
 WHOLE_SUITE = ("-n", "2", "--dist", "worksteal")
 PARITY = "--parity"
+FAULTS = "--faults"
 
 _HELP = """\
-usage: launch.sh test [--slow] [--targets] [--parity] [pytest arguments]
+usage: launch.sh test [--slow] [--faults] [--targets] [--parity] [pytest arguments]
 
 Without arguments: ruff, the format check, mypy, then the suite; with arguments: pytest only.
 --slow runs the slow group, too: every registered network instead of one of each form.
+--faults kills runs, harms their checkpoints and fills their disks (as root: in mounts of its own).
 --targets runs the compilers of devices that `launch.sh install` brought.
 --parity compares logits with torchvision's, for which it installs torch into .venv-parity, and
 with Keras's; --parity_table=FILE writes the differences.
@@ -30,6 +32,7 @@ examples:
   launch.sh test
   launch.sh test tests/models -k shortcut
   launch.sh test --slow tests/models/test_every_network.py
+  launch.sh test --faults
   launch.sh test --parity --parity_table=experiments/results/parity.csv
 exit status: 0 passed, 1 failed."""
 
@@ -45,6 +48,8 @@ def main(argv: Sequence[str]) -> int:
         if not any(argument.startswith("tests") for argument in arguments):
             arguments.append("tests/parity")
         arguments.append(f"{PARITY}={parity.interpreter()}")
+    elif FAULTS in arguments and not any(argument.startswith("tests") for argument in arguments):
+        arguments.append("tests/faults")
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     for check in () if arguments else CHECKS:
         print(f"$ {' '.join(check)}", flush=True)

@@ -1,14 +1,17 @@
 """`launch.sh train`: train one network."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from resnets.cli import backend
 from resnets.cli.parser import Parser
+from resnets.errors import Preempted
+from resnets.training.signals import Signals
 
 _DESCRIPTION = """\
 Train one network from a config file. A run that was interrupted goes on from its newest
-checkpoint; one that is done only prints its numbers again."""
+checkpoint to the very numbers that it would have had; one that is done only prints them again."""
 
 _EPILOG = """\
 examples:
@@ -21,7 +24,10 @@ examples:
 --config.FIELD=VALUE sets a field of the config; configs/common.py lists them. The arguments after
 the colon belong to the config file: its docstring names them. The run directory gets config.json,
 metrics.jsonl, tensorboard/, checkpoints/ and, when all is done, done.json.
-exit status: 0 done, 1 the run failed, 2 bad arguments."""
+SIGTERM or SIGINT (Ctrl-C) saves and ends within seconds, a second one ends at once; in either case
+the same command goes on. One process at a time writes a run directory.
+exit status: 0 done, 1 the run failed, 2 bad arguments, 75 preempted by SIGTERM: start it again,
+130 interrupted by SIGINT."""
 
 
 def _parser() -> Parser:
@@ -34,14 +40,19 @@ def _parser() -> Parser:
 def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     args, overrides = _parser().parse_with_overrides(argv)
-    backend.configure()
-    from resnets.training.config_file import load_config
-    from resnets.training.loop import train
-    from resnets.training.progress import Display
+    with Signals() as signals:
+        backend.configure()
+        from resnets.training.config_file import load_config
+        from resnets.training.loop import train
+        from resnets.training.progress import Display
 
-    config = load_config(args.config, overrides).to_dict()
-    with Display() as display:
-        result = train(config, args.workdir, args.workdir.name, display)
+        config = load_config(args.config, overrides).to_dict()
+        with Display() as display:
+            try:
+                result = train(config, args.workdir, args.workdir.name, display, signals.stop)
+            except Preempted as preempted:
+                print(f"launch.sh train: {preempted}", file=sys.stderr)
+                return signals.exit_code
     width = max(map(len, result))
     for name, value in result.items():
         shown = f"{value:.6g}" if isinstance(value, float) else value

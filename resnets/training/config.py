@@ -39,16 +39,25 @@ class ConfigReader:
         self._leaves = flatten(config)
         self._read: set[str] = set()
 
-    def __call__(self, name: str) -> Any:
+    def __call__(self, name: str, kind: type | None = None) -> Any:
         """Return the leaf of a dotted name.
 
+        Args:
+          name: of the field.
+          kind: its type, where it is known; a whole number will do for a float.
+
         Raises:
-          UserError: the config has no such field.
+          UserError: the config has no such field, or one of another type.
         """
         if name not in self._leaves:
             raise UserError(f"config.{name} is missing; {suggest(name, self._leaves)}")
         self._read.add(name)
-        return self._leaves[name]
+        value = self._leaves[name]
+        if kind is float and type(value) is int and abs(value) < 2**1023:
+            return float(value)
+        if kind and type(value) is not kind:
+            raise UserError(f"config.{name}={value!r} is not of type {kind.__name__}")
+        return value
 
     def section(self, name: str) -> dict[str, Any]:
         """Return all leaves below a dotted name."""

@@ -5,7 +5,9 @@ step) alone, so there is no iterator state: a state and a seed determine the res
 batches arrive from the host, so do augmentation on the device and dropout.
 """
 
+import dataclasses
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +29,12 @@ def run_steps(
     learning_rates: Float[Array, " steps_per_epoch"],
     key: PRNGKeyArray,
     stop: Int[Array, ""],
+    sums: Sums,
+    tolerated: Int[Array, ""],
 ) -> tuple[TrainState, Sums]:
-    """Train from `state.step` until step `stop` of the same epoch, or the first non-finite loss.
+    """Train from `state.step` until step `stop` of the same epoch, or one non-finite step too many.
+
+    Where the steps are cut into calls changes nothing, as the sums go through all of them.
 
     Args:
       recipe: the run's recipe.
@@ -38,10 +44,11 @@ def run_steps(
       learning_rates: of every step of this epoch.
       key: the run's key.
       stop: the step to end before; at most the end of the epoch.
+      sums: over the steps before.
+      tolerated: how many non-finite steps the sums may hold without an end.
 
     Returns:
-      The state after the last step, and sums over the steps with a finite loss. After a non-finite
-      loss the state's step is one more than the start plus the count.
+      The state after the last step, and the sums with every finite step.
     """
     first, last = train_range
     steps_per_epoch = (last - first) // recipe.batch_size
@@ -50,11 +57,11 @@ def run_steps(
     order = first + jax.random.permutation(shuffle_key, last - first)
     step_key = jax.random.fold_in(key, STEP)
 
-    def unfinished(carry: tuple[TrainState, Sums, Array]) -> Array:
-        return (carry[0].step < stop) & carry[2]
+    def unfinished(carry: tuple[TrainState, Sums]) -> Array:
+        return (carry[0].step < stop) & (carry[1].nonfinite <= tolerated)
 
-    def one(carry: tuple[TrainState, Sums, Array]) -> tuple[TrainState, Sums, Array]:
-        state, sums, _ = carry
+    def one(carry: tuple[TrainState, Sums]) -> tuple[TrainState, Sums]:
+        state, sums = carry
         index = state.step % steps_per_epoch
         chosen = jax.lax.dynamic_slice(order, (index * recipe.batch_size,), (recipe.batch_size,))
         return _counted_step(
@@ -66,9 +73,7 @@ def run_steps(
             step_key,
         )
 
-    state, sums, _ = jax.lax.while_loop(
-        unfinished, one, (state, Sums.zero(), jnp.ones((), jnp.bool_))
-    )
+    state, sums = jax.lax.while_loop(unfinished, one, (state, sums))
     return recipe.replicate(state), sums
 
 
@@ -76,29 +81,32 @@ def run_steps(
 def run_step(
     recipe: Recipe,
     state: TrainState,
-    running: tuple[Sums, Bool[Array, ""]],
+    sums: Sums,
     batch: tuple[UInt8[Array, "batch height width channels"], Int[Array, " batch"]],
     learning_rate: Float[Array, ""],
     key: PRNGKeyArray,
-) -> tuple[TrainState, tuple[Sums, Bool[Array, ""]]]:
+    tolerated: Int[Array, ""],
+) -> tuple[TrainState, Sums]:
     """Train on one batch.
 
     Args:
       recipe: the run's recipe.
       state: the state to start from; its buffers are given up.
-      running: sums over the steps before, and whether all their losses were finite.
+      sums: over the steps before.
       batch: images and labels.
       learning_rate: of this step.
       key: the run's key.
+      tolerated: how many non-finite steps the sums may hold.
 
     Returns:
-      The state after, and `running` with this step; after a non-finite loss nothing is added.
+      The state after, and the sums with this step; after one non-finite step too many nothing is
+      added.
     """
-    sums, finite_before = running
     step_key = jax.random.fold_in(key, STEP)
-    after, counted, finite = _counted_step(recipe, state, sums, batch, learning_rate, step_key)
-    kept = jax.tree.map(lambda new, old: jnp.where(finite_before, new, old), counted, sums)
-    return recipe.replicate(after), recipe.replicate((kept, finite_before & finite))
+    after, counted = _counted_step(recipe, state, sums, batch, learning_rate, step_key)
+    going = sums.nonfinite <= tolerated
+    kept = jax.tree.map(lambda new, old: jnp.where(going, new, old), counted, sums)
+    return recipe.replicate(after), recipe.replicate(kept)
 
 
 def _counted_step(
@@ -108,17 +116,31 @@ def _counted_step(
     batch: tuple[Array, Array],
     learning_rate: Array,
     step_key: PRNGKeyArray,
-) -> tuple[TrainState, Sums, Array]:
-    """Return the state after a step, sums with its loss if that is finite, and whether it is."""
+) -> tuple[TrainState, Sums]:
+    """Return the state after a step, and sums with its loss if the step is finite.
+
+    A guarded step that is not finite changes the step's number alone. What non-finite gradients do
+    shows in the parameters or in what the optimiser remembers.
+    """
     key = jax.random.fold_in(step_key, state.step)
     after, metrics = train_step(recipe, state, *batch, learning_rate, key)
     finite = jnp.isfinite(metrics["loss"])
+    if recipe.guarded:
+        finite = finite & _all_finite(after)
+        unchanged = dataclasses.replace(state, step=after.step)
+        after = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, unchanged)
     counted = Sums(
         sums.loss + jnp.where(finite, metrics["loss"], 0.0),
         sums.errors + jnp.where(finite, metrics["error"], 0.0),
         sums.count + finite.astype(jnp.int32),
+        sums.nonfinite + (~finite).astype(jnp.int32),
     )
-    return after, counted, finite
+    return after, counted
+
+
+def _all_finite(tree: Any) -> Array:
+    floats = [x for x in jax.tree.leaves(tree) if jnp.issubdtype(x.dtype, jnp.floating)]
+    return jnp.stack([jnp.all(jnp.isfinite(x)) for x in floats]).all()
 
 
 @partial(jax.jit, static_argnums=0)
@@ -128,8 +150,9 @@ def evaluate(
     data: DeviceData,
     start: Int[Array, ""],
     stop: Int[Array, ""],
+    sums: Sums,
 ) -> Sums:
-    """Sum losses and errors over examples `start` to `stop - 1`, each exactly once.
+    """Add losses and errors of examples `start` to `stop - 1`, each exactly once, to sums.
 
     The last batch is filled up with examples that do not count, so any split works with any batch
     size and any number of devices. The loss is the plain cross-entropy, without label smoothing.
@@ -143,7 +166,7 @@ def evaluate(
         examples = (data.images[chosen], data.labels[chosen], index < stop)
         return _counted_examples(recipe, variables, sums, examples)
 
-    return jax.lax.fori_loop(0, batches, one, Sums.zero())
+    return jax.lax.fori_loop(0, batches, one, sums)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -173,4 +196,9 @@ def _counted_examples(
     logits = apply(recipe, variables, evaluation_view(images, recipe.preprocessing))
     losses = jnp.where(counts, cross_entropy(logits, labels, 0.0), 0.0)
     errors = (counts & wrong(logits, labels)).astype(jnp.float32)
-    return Sums(sums.loss + losses.sum(), sums.errors + errors.sum(), sums.count + counts.sum())
+    return dataclasses.replace(
+        sums,
+        loss=sums.loss + losses.sum(),
+        errors=sums.errors + errors.sum(),
+        count=sums.count + counts.sum(),
+    )

@@ -6,7 +6,7 @@ the one before; numbers are fetched only at records.
 
 import functools
 import logging
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import jax
@@ -19,10 +19,15 @@ from resnets import data
 from resnets.data.dataset import DatasetError
 from resnets.data.streaming import Batch
 from resnets.training import epoch
+from resnets.training.memory import nothing
+from resnets.training.pace import Pace
 from resnets.training.setup import Plan
 from resnets.training.state import DeviceData, Sums, TrainState, Variables
 
 _logger = logging.getLogger(__name__)
+
+Pause = Callable[[], None]
+"""Called between two calls of the device; may raise what ends the run."""
 
 Rates = Float[np.ndarray, "steps_per_epoch"]
 """Learning rates of every step of an epoch."""
@@ -37,10 +42,12 @@ class Feed(Protocol):
     def __exit__(self, *_: object) -> None:
         """Let everything go."""
 
-    def run_steps(self, state: TrainState, stop: int, rates: Rates) -> tuple[TrainState, Sums]:
+    def run_steps(
+        self, state: TrainState, stop: int, rates: Rates, sums: Sums, tolerated: int
+    ) -> tuple[TrainState, Sums]:
         """Train until step `stop` of the epoch that `rates` are of; see `epoch.run_steps`."""
 
-    def evaluate(self, split: str, variables: Sequence[Variables]) -> list[Sums]:
+    def evaluate(self, split: str, variables: Sequence[Variables], pause: Pause) -> list[Sums]:
         """Sum losses and errors over a split for each of several variables; [] if it is empty."""
 
     def counts(self) -> dict[str, int]:
@@ -60,10 +67,12 @@ def open_feed(plan: Plan) -> Feed:
     return ResidentFeed(plan, plan.dataset)
 
 
-def run_steps(feed: Feed, state: TrainState, stop: int, rates: Rates) -> tuple[TrainState, Sums]:
-    """Train until step `stop` and fetch the sums; they end before the first non-finite loss."""
-    state, sums = feed.run_steps(state, stop, rates)
-    return state, jax.device_get(sums)
+def run_steps(
+    feed: Feed, state: TrainState, stop: int, rates: Rates, sums: Sums, tolerated: int = 0
+) -> tuple[TrainState, Sums]:
+    """Train until step `stop` and fetch the sums; they end at one non-finite step too many."""
+    state, sums = feed.run_steps(state, stop, rates, sums, tolerated)
+    return state, jax.tree.map(np.asarray, jax.device_get(sums))
 
 
 class ResidentFeed:
@@ -72,6 +81,7 @@ class ResidentFeed:
     def __init__(self, plan: Plan, dataset: data.Dataset) -> None:
         self._plan, self._dataset = plan, dataset
         self._data = _on_every_device(dataset, plan.recipe.mesh)
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -80,7 +90,9 @@ class ResidentFeed:
     def __exit__(self, *_: object) -> None:
         """Leave the data on the device, for the next run on them."""
 
-    def run_steps(self, state: TrainState, stop: int, rates: Rates) -> tuple[TrainState, Sums]:
+    def run_steps(
+        self, state: TrainState, stop: int, rates: Rates, sums: Sums, tolerated: int
+    ) -> tuple[TrainState, Sums]:
         """Train in one call."""
         return epoch.run_steps(
             self._plan.recipe,
@@ -90,18 +102,29 @@ class ResidentFeed:
             jnp.asarray(rates),
             self._plan.key(),
             jnp.asarray(stop, jnp.int32),
+            sums,
+            jnp.asarray(tolerated, jnp.int32),
         )
 
-    def evaluate(self, split: str, variables: Sequence[Variables]) -> list[Sums]:
-        """Evaluate each of the variables in one call."""
+    def evaluate(self, split: str, variables: Sequence[Variables], pause: Pause) -> list[Sums]:
+        """Evaluate each of the variables, some batches a call."""
         first, last = self._dataset.splits[split]
         if first == last:
             return []
-        bounds = (jnp.asarray(first, jnp.int32), jnp.asarray(last, jnp.int32))
-        recipe = self._plan.recipe
-        return jax.device_get(
-            [epoch.evaluate(recipe, one, self._data, *bounds) for one in variables]
-        )
+        return [self._evaluate(one, first, last, pause) for one in variables]
+
+    def _evaluate(self, variables: Variables, first: int, last: int, pause: Pause) -> Sums:
+        recipe, sums = self._plan.recipe, nothing()
+        while first < last:
+            pause()
+            amount = self._pace.amount
+            stop = min(last, first + amount * recipe.batch_size)
+            bounds = (jnp.asarray(first, jnp.int32), jnp.asarray(stop, jnp.int32))
+            with self._pace.call(-(-(stop - first) // recipe.batch_size)):
+                sums = epoch.evaluate(recipe, variables, self._data, *bounds, sums)
+                sums = jax.tree.map(np.asarray, jax.device_get(sums))
+            first = stop
+        return sums
 
     def counts(self) -> dict[str, int]:
         """Say nothing: every example is there."""
@@ -146,24 +169,26 @@ class StreamedFeed:
         if self._training is not None:
             self._training.close()
 
-    def run_steps(self, state: TrainState, stop: int, rates: Rates) -> tuple[TrainState, Sums]:
+    def run_steps(
+        self, state: TrainState, stop: int, rates: Rates, sums: Sums, tolerated: int
+    ) -> tuple[TrainState, Sums]:
         """Train batch by batch."""
         plan, first = self._plan, int(state.step)
         if self._training is None:
             self._training = self._train_batches(first)
-        running = self._everywhere((Sums.zero(), np.bool_(True)))
+        sums = self._everywhere(sums)
         key = plan.key()
         for step in range(first, stop):
             rate = np.float32(rates[step % plan.steps_per_epoch])
             images, labels, _ = next(self._training)
-            before = running
-            state, running = epoch.run_step(
-                plan.recipe, state, running, (images, labels), rate, key
+            before = sums
+            state, sums = epoch.run_step(
+                plan.recipe, state, sums, (images, labels), rate, key, np.int32(tolerated)
             )
             jax.block_until_ready(before)
-        return state, running[0]
+        return state, sums
 
-    def evaluate(self, split: str, variables: Sequence[Variables]) -> list[Sums]:
+    def evaluate(self, split: str, variables: Sequence[Variables], pause: Pause) -> list[Sums]:
         """Evaluate all of the variables in one pass over the files.
 
         Raises:
@@ -173,8 +198,9 @@ class StreamedFeed:
             return []
         recipe = self._plan.recipe
         batches = self._dataset.eval_batches(split, recipe.batch_size, self._part)
-        sums = [self._everywhere(Sums.zero()) for _ in variables]
+        sums = [self._everywhere(nothing()) for _ in variables]
         for batch in self._placed(split, batches):
+            pause()
             before = sums
             sums = [
                 epoch.evaluate_batch(recipe, one, so_far, batch)

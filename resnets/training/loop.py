@@ -1,4 +1,8 @@
-"""Train one run, from its config to its `done.json`."""
+"""Train one run, from its config to its `done.json`.
+
+The trajectory is a function of the config and its seed. A process only moves along it: it may end
+at any moment, and the next one goes on from the newest checkpoint to the same end.
+"""
 
 import logging
 import threading
@@ -10,20 +14,23 @@ from typing import Any
 import jax
 import numpy as np
 
-from resnets.errors import RunError
-from resnets.training.checkpoints import Checkpoints
+from resnets.errors import Preempted, RunError, reason
+from resnets.training import divergence, metrics
+from resnets.training.checkpoints import Checkpoints, Tag
 from resnets.training.config import flatten
+from resnets.training.divergence import Rewind
+from resnets.training.evaluation import Numbers, evaluate, final_numbers, means
 from resnets.training.feed import Feed, open_feed, run_steps
+from resnets.training.lock import locked
+from resnets.training.memory import Memory, nothing
 from resnets.training.metrics import MetricsWriter
-from resnets.training.pretrained import Pretrained
+from resnets.training.pace import Pace
 from resnets.training.progress import Display, RunProgress
-from resnets.training.run_directory import RunDirectory, parameters_sha256, write_json
+from resnets.training.run_directory import RunDirectory
 from resnets.training.setup import Plan, prepare
-from resnets.training.state import Sums, TrainState
+from resnets.training.state import TrainState
 
 _logger = logging.getLogger(__name__)
-
-Numbers = dict[str, float]
 
 
 def train(
@@ -42,28 +49,48 @@ def train(
       workdir: the run directory; made if it does not exist.
       label: the run's name in progress messages.
       display: where progress is shown, if anywhere.
-      stop: ends the run at its next record when it is set from another thread.
+      stop: when another thread sets it, the run saves and ends, within a second or a step.
 
     Returns:
       The final numbers, as `done.json` holds them.
 
     Raises:
       UserError: the config or the directory cannot be used.
-      RunError: the run cannot go on (a non-finite loss, a directory that cannot be written).
-      KeyboardInterrupt: `stop` was set; the same call goes on from the newest checkpoint.
+      RunError: the run cannot go on (a non-finite loss, a directory that cannot be written), or
+        another process has the directory.
+      Preempted: `stop` was set, and the run saved; the same call goes on from there.
     """
     plan = prepare(config)
     directory = RunDirectory(workdir)
-    directory.claim(config)
-    result = directory.result()
+    result = directory.open(config)
     if result is not None:
         return result
-    with (
-        Checkpoints(directory.checkpoints, plan.keep_checkpoints) as checkpoints,
-        open_feed(plan) as feed,
-    ):
-        run = _Run(plan, feed, directory, checkpoints, config, label, stop or threading.Event())
-        return run.finish(display)
+    with locked(directory.path):
+        result = directory.claim(config)
+        if result is not None:  # another process had just finished it
+            return result
+        try:
+            with (
+                Checkpoints(
+                    directory.checkpoints, plan.keep_checkpoints, bool(plan.keep_best)
+                ) as checkpoints,
+                open_feed(plan) as feed,
+            ):
+                event = stop or threading.Event()
+                return _Run(plan, feed, directory, checkpoints, config, label, event).run(display)
+        except OSError as error:
+            raise RunError(
+                f"{label}: {reason(error)}; what is saved in {directory.checkpoints} is kept; when "
+                "the disk is well again, the same command goes on from there"
+            ) from None
+
+
+class _DivergedError(Exception):
+    """A step was not finite, and the policy does not let it pass."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
 
 
 class _Run:
@@ -82,130 +109,189 @@ class _Run:
         self.plan, self.feed = plan, feed
         self.directory, self.checkpoints = directory, checkpoints
         self.config, self.label, self.stop = config, label, stop
-        self.state: TrainState = plan.initial_state()
-        self.validation_losses: list[float] = []
-        self.earlier_seconds = 0.0
-        self.started = time.monotonic()
-        restored = checkpoints.restore(self.state)
+        self.pace = Pace()
+        self.progress: RunProgress | None = None
+        self.rewinds = divergence.read(directory.path)
+        if self.rewinds:  # a process may have ended while it went back
+            checkpoints.forget_after(self.rewinds[-1].step, len(self.rewinds))
+        self._restore(at_most=None)
+
+    def _restore(self, at_most: int | None) -> None:
+        """Take the newest checkpoint up to a step, or the values before the first step."""
+        self.state: TrainState = self.plan.initial_state()
+        self.memory = Memory()
+        self.metric: float | None = None
+        restored = self.checkpoints.restore(self.state, at_most)
         if restored:
-            self.state, host = restored
-            self.validation_losses = list(host["validation_losses"])
-            self.earlier_seconds = float(host["wall_s"])
-            feed.remember(host)
-        elif plan.pretrained:
-            self._start_from(plan.pretrained)
+            self.state, stored = restored
+            self.memory = Memory.from_json(stored)
+            self.feed.remember(stored)
+            _logger.info("%s: goes on from step %d", self.label, int(self.state.step))
+        elif self.plan.pretrained:
+            model, path = self.plan.recipe.model, self.directory.path
+            self.state = self.plan.pretrained.begin(model, self.state, path, self.label)
         self.step = int(self.state.step)
+        self.started = time.monotonic() - self.memory.wall_s
 
-    def _start_from(self, pretrained: Pretrained) -> None:
-        """Take the first values from a file; say what of it, and keep that in the directory."""
-        self.state, report = pretrained.apply(self.plan.recipe.model, self.state)
-        write_json(self.directory.path / "init_from.json", pretrained.record(report))
-        for line in report.lines():
-            _logger.info("%s: %s", self.label, line)
+    def run(self, display: Display | None) -> dict[str, Any]:
+        if display:
+            self.progress = display.run(self.label, self.plan.total_steps, self.step)
+        while True:
+            try:
+                return self._finish()
+            except _DivergedError as error:
+                self._go_back(error.step)
 
-    @property
-    def wall_s(self) -> float:
-        return self.earlier_seconds + time.monotonic() - self.started
-
-    def finish(self, display: Display | None) -> dict[str, Any]:
-        plan = self.plan
-        progress = display.run(self.label, plan.total_steps, self.step) if display else None
-        with MetricsWriter(self.directory.path, self.step, flatten(self.config)) as writer:
-            for epoch in range(self.step // plan.steps_per_epoch + 1, plan.epochs + 1):
-                self._epoch(epoch, writer, progress)
-            result = self._result()
-            numbers = {k: v for k, v in result.items() if k.endswith(("_pct", "_loss"))}
-            writer.final(numbers)
-        self.checkpoints.save(self.state, self.step, self._host_memory())
+    def _finish(self) -> dict[str, Any]:
+        plan, memory, path = self.plan, self.memory, self.directory.path
+        lines = path / "metrics.jsonl"
+        kept = metrics.truncate(lines, self.step, memory.epochs, memory.rewinds)
+        with MetricsWriter(path, kept, flatten(self.config)) as self.writer:
+            try:
+                for epoch in range(memory.epochs + 1, plan.epochs + 1):
+                    self._epoch(epoch)
+                result = self._result()
+            except Preempted:
+                self._save(planned=False)
+                self.checkpoints.wait()
+                raise
+            self.writer.final({k: v for k, v in result.items() if k.endswith(("_pct", "_loss"))})
+            self._save()
+            self.checkpoints.wait()
         self.directory.finish(result)
         return result
 
-    def _host_memory(self) -> dict[str, Any]:
-        memory = {"validation_losses": self.validation_losses, "wall_s": self.wall_s}
-        return memory | self.feed.memory()
+    def _save(self, planned: bool = True) -> None:
+        """Start to save where the run stands, once its records are on the disk."""
+        if self.step == 0:
+            return
+        self.writer.sync()
+        self.memory.wall_s = self._wall_s()
+        tag = Tag(planned, len(self.rewinds), self.metric if planned else None)
+        stored = self.memory.as_json() | self.feed.memory()
+        self.checkpoints.save(self.state, self.step, stored, tag)
 
-    def _epoch(self, epoch: int, writer: MetricsWriter, progress: RunProgress | None) -> None:
-        """Train epoch number `epoch` (from 1), evaluate, record, and save when due."""
-        plan = self.plan
+    def _wall_s(self) -> float:
+        return time.monotonic() - self.started
+
+    def _epoch(self, epoch: int) -> None:
+        """Train what is left of epoch number `epoch` (from 1), evaluate, record, save when due."""
+        plan, memory = self.plan, self.memory
         last = epoch * plan.steps_per_epoch
         first = last - plan.steps_per_epoch
-        rates = plan.schedule.rates(first, last, self.validation_losses)
-        whole = jax.device_get(Sums.zero())
+        self._record_rewinds(first)
+        scales = divergence.scales(self.rewinds, plan.on_divergence.factor, first, last)
+        rates = plan.schedule.rates(first, last, memory.validation_losses)
+        rates = np.asarray(rates * scales, np.float32)
+        every = plan.log_every or plan.steps_per_epoch
         while self.step < last:
-            stop = min(last, self.step + (plan.log_every or plan.steps_per_epoch))
-            began, before = time.monotonic(), self.step
-            sums = self._advance(stop, rates)
-            whole = jax.tree.map(np.add, whole, sums)
-            rate = (stop - before) * plan.recipe.batch_size / (time.monotonic() - began)
+            stop = min(last, first + ((self.step - first) // every + 1) * every)
             common = {"step": stop, "epoch": epoch, "learning_rate": float(rates[stop - first - 1])}
-            numbers = _numbers(sums, "train")
-            if plan.log_every:
-                speed = {"images_per_s": rate}
-                writer.record({"kind": "train"} | common | numbers | speed)
-            if progress:
-                loss, error = numbers["train_loss"], numbers["train_error_pct"]
-                progress.update(stop, f"train loss {loss:.3f}, error {error:.1f} %")
-        record: dict[str, Any] = {"kind": "epoch"} | common | _numbers(whole, "train")
+            self._window(stop, rates, common)
+        record: dict[str, Any] = {
+            "kind": "epoch",
+            "step": last,
+            "epoch": epoch,
+            "learning_rate": float(rates[-1]),
+            **means(memory.whole, "train"),
+        }
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             record |= self._evaluate(("validation", "test"))
             if "validation_loss" in record:
-                self.validation_losses.append(record["validation_loss"])
-        writer.record(record | self.feed.counts() | {"wall_s": round(self.wall_s, 3)})
+                memory.validation_losses.append(record["validation_loss"])
+        self.writer.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
+        memory.epochs, memory.whole = epoch, nothing()
+        self.metric = record.get(plan.keep_best)
         if plan.checkpoint_every and epoch % plan.checkpoint_every == 0 and epoch < plan.epochs:
-            self.checkpoints.save(self.state, self.step, self._host_memory())
+            self._save()
 
-    def _advance(self, stop: int, rates: np.ndarray) -> Sums:
+    def _window(self, stop: int, rates: np.ndarray, common: Mapping[str, Any]) -> None:
+        """Train until the next record of steps, in calls of about a second, and write it."""
+        memory, began, before = self.memory, time.monotonic(), self.step
+        while self.step < stop:
+            self._advance(min(stop, self.step + self.pace.amount), rates)
+            numbers = means(memory.window, "train")
+            if self.progress and numbers:
+                loss, error = numbers["train_loss"], numbers["train_error_pct"]
+                self.progress.update(self.step, f"train loss {loss:.3f}, error {error:.1f} %")
+        if self.plan.log_every:
+            rate = (stop - before) * self.plan.recipe.batch_size / (time.monotonic() - began)
+            self.writer.record({"kind": "train", **common, **numbers, "images_per_s": rate})
+        memory.skipped += int(memory.window.nonfinite)
+        memory.whole = jax.tree.map(np.add, memory.whole, memory.window)
+        memory.window = nothing()
+
+    def _advance(self, stop: int, rates: np.ndarray) -> None:
+        self._pause()
+        memory = self.memory
+        tolerated = self.plan.on_divergence.skips - memory.skipped
+        before = memory.window
+        with self.pace.call(stop - self.step):
+            self.state, memory.window = run_steps(
+                self.feed, self.state, stop, rates, before, tolerated
+            )
+        taken = memory.window.count + memory.window.nonfinite - before.count - before.nonfinite
+        self.step += int(taken)
+        if memory.window.nonfinite > tolerated:
+            raise _DivergedError(self.step)
+
+    def _pause(self) -> None:
+        """Look, between two calls of the device, whether a save failed or the run is to end."""
+        self.checkpoints.check()
         if self.stop.is_set():
-            raise KeyboardInterrupt
-        before = self.step
-        self.state, sums = run_steps(self.feed, self.state, stop, rates)
-        self.step = stop
-        if before + sums.count < stop:
-            self._diverged(before, sums)
-        return sums
+            raise Preempted(
+                f"{self.label}: asked to stop at step {self.step} of {self.plan.total_steps}, and "
+                "saved; the same command goes on from there"
+            )
 
-    def _diverged(self, before: int, sums: Sums) -> None:
-        step = before + int(sums.count) + 1
-        last = "no step of this call was finite"
-        if sums.count:
-            numbers = ", ".join(f"{k} {v:.4g}" for k, v in _numbers(sums, "train").items())
-            last = f"mean of steps {before + 1} to {step - 1}: {numbers}"
-        reason = (
-            f"{self.label}: the loss became non-finite at step {step} ({last}); "
-            f"try a lower config.learning_rate or config.clip_norm=1"
+    def _go_back(self, step: int) -> None:
+        """Answer to a non-finite step: back to the last planned checkpoint, or the end.
+
+        Raises:
+          RunError: the policy allows no more.
+        """
+        plan = self.plan
+        if len(self.rewinds) >= plan.on_divergence.rewinds:
+            numbers = means(self.memory.window, "train")
+            text = plan.on_divergence.failure(step, int(self.memory.window.count), numbers)
+            self.directory.fail(f"{self.label}: {text}")
+            raise RunError(f"{self.label}: {text}")
+        every = plan.checkpoint_every * plan.steps_per_epoch
+        target = (step - 1) // every * every if every else 0
+        self.rewinds.append(Rewind(target, step))
+        divergence.write(self.directory.path, self.rewinds)
+        self.checkpoints.forget_after(target, len(self.rewinds))
+        _logger.warning(
+            "%s: step %d was not finite; back to step %d with %g of the learning rate",
+            *(self.label, step, target, plan.on_divergence.factor ** len(self.rewinds)),
         )
-        self.directory.fail(reason)
-        raise RunError(reason)
+        self._restore(at_most=target)
+
+    def _record_rewinds(self, first: int) -> None:
+        """Write the rewinds to the first step of an epoch that are not recorded yet."""
+        plan, memory = self.plan, self.memory
+        for number, rewind in enumerate(self.rewinds, 1):
+            if rewind.step == first and number > memory.rewinds:
+                epoch = first // plan.steps_per_epoch
+                self.writer.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
+                memory.rewinds = number
 
     def _evaluate(self, splits: tuple[str, ...]) -> Numbers:
-        """Loss and error over whole splits, of the parameters and of their moving average."""
-        prefixes, variables = [""], [self.state.variables()]
-        if self.state.average is not None:
-            prefixes.append("average_")
-            variables.append(self.state.average)
-        evaluated = {split: self.feed.evaluate(split, variables) for split in splits}
-        numbers: Numbers = {}
-        for place, prefix in enumerate(prefixes):
-            for split, sums in evaluated.items():
-                if sums:
-                    numbers |= _numbers(sums[place], f"{prefix}{split}")
-        return numbers
+        return evaluate(self.feed, self.state, splits, self._pause)
+
+    def _counts(self) -> dict[str, int]:
+        """Counts that a policy or a data set adds to the records."""
+        policy = self.plan.on_divergence
+        skipped = {"skipped_steps": self.memory.skipped} if policy.skips else {}
+        rewound = {"rewinds": self.memory.rewinds} if policy.rewinds else {}
+        return self.feed.counts() | skipped | rewound
 
     def _result(self) -> dict[str, Any]:
-        parameters = jax.tree.leaves(self.state.params)
         return {
             **self._evaluate(("train", "validation", "test")),
-            **self.feed.counts(),
+            **self._counts(),
             "steps": self.step,
             "epochs": self.plan.epochs,
-            "wall_s": round(self.wall_s, 3),
-            "parameters": sum(leaf.size for leaf in parameters),
-            "parameters_sha256": parameters_sha256(jax.device_get(self.state.params)),
+            "wall_s": round(self._wall_s(), 3),
+            **final_numbers(self.state),
         }
-
-
-def _numbers(sums: Sums, prefix: str) -> Numbers:
-    return {
-        f"{prefix}_loss": float(sums.loss / sums.count),
-        f"{prefix}_error_pct": float(100.0 * sums.errors / sums.count),
-    }

@@ -1,50 +1,112 @@
-"""Where a run's numbers go: `metrics.jsonl`, and the same as TensorBoard scalars."""
+"""Where a run's numbers go: `metrics.jsonl`, and the same as TensorBoard scalars.
 
+The lines are the record, and TensorBoard's events follow from them: a run that goes on drops the
+lines of steps that it will take again and writes one event file anew from the lines that are left.
+So neither a torn event nor the order of two clocks can show in the curves.
+"""
+
+import contextlib
 import json
-from collections.abc import Mapping
+import logging
+import os
+import struct
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
-from tensorboardX.summary import hparams
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.record_writer import masked_crc32c
+from tensorboardX.summary import hparams, scalar
+
+from resnets.training import durable
 
 NOT_SCALARS = ("kind", "step", "epoch")
+_LIMIT = 1 << 63  # TensorBoard's steps
+
+_logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
 
 
-def truncate(file: Path, step: int) -> None:
-    """Drop the records after a step, and a torn last line: the steps will be taken again."""
+def read(file: Path) -> list[dict[str, Any]]:
+    """Read the records of a metrics file; [] without one.
+
+    A torn last line is what a killed run leaves and is dropped; other lines that are no records
+    are named in a warning.
+
+    Raises:
+      OSError: the file cannot be read.
+    """
     if not file.exists():
-        return
+        return []
+    records = []
+    lines = file.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        record = _parse(line)
+        if record is not None:
+            records.append(record)
+        elif number < len(lines):  # the last part has no end of line, or is empty
+            _logger.warning("%s, line %d is not a record and is dropped", file, number)
+    return records
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
+        return None
+    numbers = ("step", "epoch", *(("rewind",) if record["kind"] == "rewind" else ()))
+    whole = all(type(n := record.get(name)) is int and 0 <= n < _LIMIT for name in numbers)
+    return record if whole else None
+
+
+def truncate(file: Path, step: int, epochs: int, rewinds: int) -> list[dict[str, Any]]:
+    """Drop what the run will record again when it goes on after `step`; return what is kept.
+
+    Args:
+      file: the metrics file.
+      step: steps taken.
+      epochs: epochs recorded.
+      rewinds: how many times it has recorded that it went back.
+
+    Raises:
+      OSError: the file cannot be read or written.
+    """
+    limits = {"epoch": ("epoch", epochs), "rewind": ("rewind", rewinds)}
     kept = []
-    for line in file.read_text().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if record["step"] <= step:
-            kept.append(line + "\n")
-    temporary = file.with_name(f".{file.name}")
-    temporary.write_text("".join(kept))
-    temporary.replace(file)
+    for record in read(file):
+        name, limit = limits.get(record["kind"], ("step", step))
+        if record["step"] <= step and record[name] <= limit:
+            kept.append(record)
+    if file.exists():
+        durable.write_text(file, "".join(json.dumps(record) + "\n" for record in kept))
+    return kept
 
 
 class MetricsWriter:
     """Appends records to both places; a context manager that closes them."""
 
-    def __init__(self, run: Path, first_step: int, configuration: Mapping[str, Any]):
-        """Go on after `first_step`; later records of an interrupted run are dropped.
+    def __init__(self, run: Path, kept: Sequence[Record], configuration: Mapping[str, Any]):
+        """Go on after the records that `truncate` kept.
 
         Args:
           run: the run directory.
-          first_step: steps taken so far.
+          kept: the records that are there.
           configuration: flat config, for TensorBoard's table of hyperparameters.
+
+        Raises:
+          OSError: a file cannot be written.
         """
-        self._file = run / "metrics.jsonl"
-        truncate(self._file, first_step)
-        self._stream = self._file.open("a", buffering=1)
-        self._board = SummaryWriter(
-            logdir=str(run / "tensorboard"), purge_step=first_step + 1 if first_step else None
-        )
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        self._lines = os.open(run / "metrics.jsonl", flags, 0o644)
+        try:
+            self._events = _EventFile(run / "tensorboard", kept)
+        except OSError:
+            os.close(self._lines)
+            raise
         self._configuration = {
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in configuration.items()
@@ -56,21 +118,80 @@ class MetricsWriter:
 
     def __exit__(self, *_: object) -> None:
         """Close both files."""
-        self._stream.close()
-        self._board.close()
+        os.close(self._lines)
+        self._events.close()
 
-    def record(self, record: Mapping[str, Any]) -> None:
-        """Write one record: `kind`, `step`, `epoch` and named numbers, the unit in the name."""
-        self._stream.write(json.dumps(record) + "\n")
-        step = record["step"]
-        prefix = "steps/" if record["kind"] == "train" else ""
-        for name, value in record.items():
-            if name not in NOT_SCALARS:
-                self._board.add_scalar(prefix + name, value, step)
+    def record(self, record: Record) -> None:
+        """Write one record: `kind`, `step`, `epoch` and named numbers, the unit in the name.
+
+        Raises:
+          OSError: it could not be written.
+        """
+        durable.append(self._lines, json.dumps(record).encode() + b"\n")
+        self._events.record(record)
+
+    def sync(self) -> None:
+        """Wait until all records have reached the disk, such as before a checkpoint says so.
+
+        Raises:
+          OSError: they could not be written.
+        """
+        os.fsync(self._lines)
 
     def final(self, result: Mapping[str, float]) -> None:
         """Enter the run into TensorBoard's table of hyperparameters with its final numbers."""
         for summary in hparams(self._configuration, {f"final/{name}": None for name in result}):
-            self._board.file_writer.add_summary(summary)
+            self._events.write(Event(summary=summary))
         for name, value in result.items():
-            self._board.add_scalar(f"final/{name}", value)
+            self._events.write(Event(summary=scalar(f"final/{name}", value)))
+
+
+class _EventFile:
+    """TensorBoard's events of one run in one file, each written at once."""
+
+    def __init__(self, folder: Path, records: Sequence[Record]):
+        """Start a file with the events of `records`, and remove those that it replaces."""
+        folder.mkdir(exist_ok=True)
+        before = sorted(folder.glob("events.out.tfevents.*"))
+        # TensorBoard reads files in the order of their names: a counter, which no clock turns back.
+        number = 1 + max((_number(file) for file in before), default=0)
+        file = folder / f"events.out.tfevents.{number:010d}.run"
+        self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            self.write(Event(file_version="brain.Event:2"))
+            self.write(Event(session_log=SessionLog(status=SessionLog.START)))
+            for record in records:
+                self.record(record)
+        except OSError:
+            self.close()
+            raise
+        for old in before:
+            durable.discard(old)
+
+    def record(self, record: Record) -> None:
+        prefix = "steps/" if record["kind"] == "train" else ""
+        for name, value in record.items():
+            if name not in NOT_SCALARS and isinstance(value, int | float):
+                with contextlib.suppress(OverflowError):  # a whole number that no float holds
+                    summary = scalar(prefix + name, float(value))
+                    self.write(Event(step=record["step"], summary=summary))
+
+    def write(self, event: Event) -> None:
+        event.wall_time = time.time()
+        data = event.SerializeToString()
+        length = struct.pack("<Q", len(data))
+        parts = (length, _checksum(length), data, _checksum(data))
+        durable.append(self._descriptor, b"".join(parts))
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _number(file: Path) -> int:
+    """The third part of an event file's name: a count, or the seconds of other writers."""
+    part = file.name.split(".")[3]
+    return int(part) if part.isascii() and part.isdecimal() else 0
+
+
+def _checksum(data: bytes) -> bytes:
+    return struct.pack("<I", masked_crc32c(data))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy as np
 
 from resnets.errors import UserError
 from resnets.models import interop
+from resnets.training import durable
 from resnets.training.state import TrainState
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +57,19 @@ class Pretrained:
             average = jax.tree.map(jnp.copy, state.variables())
             state = dataclasses.replace(state, average=average)
         return state, report
+
+    def begin(self, model: nn.Module, state: TrainState, run: Path, label: str) -> TrainState:
+        """As `apply`; what of the file was used is logged and kept in the run directory.
+
+        Raises:
+          UserError: as `check`.
+          OSError: the run directory cannot be written.
+        """
+        state, report = self.apply(model, state)
+        durable.write_json(run / "init_from.json", self.record(report))
+        for line in report.lines():
+            _logger.info("%s: %s", label, line)
+        return state
 
     def _load(self, model: nn.Module, state: TrainState) -> tuple[dict[str, Any], interop.Loaded]:
         try:

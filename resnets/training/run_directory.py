@@ -1,10 +1,10 @@
 """The files of one run: what it was, what it measured, and that it is done."""
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,21 +14,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from resnets.errors import RunError, UserError
+from resnets.errors import RunError, UserError, reason
+from resnets.training import durable, lock
 from resnets.training.config import flatten
+from resnets.training.durable import write_json
 
+CONFIG = "config.json"
 VERSIONS = ("resnets", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        json.dump(content, file, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _git_commit() -> str:
@@ -68,33 +60,53 @@ class RunDirectory:
         """Where the event files are."""
         return self.path / "tensorboard"
 
-    def claim(self, config: Mapping[str, Any]) -> None:
-        """Make the directory the run's own, or find that it is already.
+    def open(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Find that the directory can be the run's own, making it if it does not exist.
 
         Args:
           config: the resolved config, nested.
 
+        Returns:
+          The final numbers if the run is done.
+
         Raises:
           UserError: it holds a run of another config, or other files.
-          RunError: it cannot be written.
+          RunError: it cannot be read or made.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            existing = sorted(entry.name for entry in self.path.iterdir())
-            if "config.json" in existing:
+            strangers = sorted(e.name for e in self.path.iterdir() if not _starting(e.name))
+            if (self.path / CONFIG).exists():
                 self._check_same(config)
-            elif existing:
+            elif strangers:
                 raise UserError(
-                    f"{self.path} is not empty and holds no run ({existing[0]}, ...); "
+                    f"{self.path} is not empty and holds no run ({strangers[0]}, ...); "
                     "choose another --workdir"
                 )
-            else:
-                write_json(self.path / "config.json", self._identity(config))
+            return self.result()
+        except OSError as error:
+            raise self._unusable(error) from None
+
+    def claim(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Make the directory the run's own; the caller holds its lock.
+
+        Args, returns and raises: as `open`.
+        """
+        result = self.open(config)
+        if result is not None:
+            return result
+        try:
+            for litter in self.path.glob(".*.json*.[0-9]*"):  # of a process that was killed
+                durable.discard(litter)
+            if not (self.path / CONFIG).exists():
+                write_json(self.path / CONFIG, self._identity(config))
             (self.path / "failed.json").unlink(missing_ok=True)
         except OSError as error:
-            raise RunError(
-                f"{self.path} cannot be written: {error.strerror}; choose another --workdir"
-            ) from None
+            raise self._unusable(error) from None
+        return None
+
+    def _unusable(self, error: OSError) -> RunError:
+        return RunError(f"{self.path} cannot be written: {reason(error)}; choose another --workdir")
 
     def _identity(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -106,10 +118,10 @@ class RunDirectory:
         }
 
     def _check_same(self, config: Mapping[str, Any]) -> None:
-        file = self.path / "config.json"
+        file = self.path / CONFIG
         try:
             stored = flatten(json.loads(file.read_text())["config"])
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             raise UserError(f"{file} is damaged; choose another --workdir") from None
         wanted = flatten(json.loads(json.dumps(config)))
         differing = [
@@ -130,16 +142,22 @@ class RunDirectory:
             return None
         try:
             return dict(json.loads(file.read_text()))
-        except ValueError:
+        except (ValueError, TypeError, RecursionError):
             raise UserError(f"{file} is damaged; remove it to finish the run again") from None
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Write the final numbers; their presence says that the run is complete."""
         write_json(self.path / "done.json", result)
 
-    def fail(self, reason: str) -> None:
-        """Leave the reason why the run could not go on."""
-        write_json(self.path / "failed.json", {"reason": reason})
+    def fail(self, text: str) -> None:
+        """Leave the reason why the run could not go on, if the disk takes it."""
+        with contextlib.suppress(OSError):
+            write_json(self.path / "failed.json", {"reason": text})
+
+
+def _starting(name: str) -> bool:
+    """Whether a file is of a run that is only about to begin, maybe in another process."""
+    return name == lock.NAME or name.startswith((f".{lock.NAME}.", f".{CONFIG}."))
 
 
 def parameters_sha256(variables: Any) -> str:

@@ -10,13 +10,18 @@ from jax.sharding import AxisType, Mesh
 
 from resnets import data, models
 from resnets.data.augmentation import Preprocessing
-from resnets.errors import UserError
-from resnets.training import schedules
+from resnets.errors import UserError, reason, suggest
+from resnets.training import divergence, schedules
 from resnets.training.config import ConfigReader
+from resnets.training.divergence import Policy
 from resnets.training.pretrained import Pretrained
 from resnets.training.schedules import Schedule
 from resnets.training.state import TrainState
 from resnets.training.step import Recipe, initialise
+
+_UNFIT = (ValueError, TypeError, ArithmeticError)  # what networks say to fields of no use to them
+BEST_BY = ("validation_loss", "validation_error_pct")
+"""What a best checkpoint may go by: never test data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +37,9 @@ class Plan:
       log_every: steps between records within an epoch; 0 for one record an epoch.
       eval_every: epochs between evaluations.
       checkpoint_every: epochs between checkpoints; 0 for one at the end.
-      keep_checkpoints: how many to keep.
+      keep_checkpoints: how many of the newest to keep.
+      keep_best: what the checkpoint that is kept beside them is best by; empty for none.
+      on_divergence: what is done about steps that are not finite.
       pretrained: the file that the first values come from, if any.
     """
 
@@ -45,6 +52,8 @@ class Plan:
     eval_every: int
     checkpoint_every: int
     keep_checkpoints: int
+    keep_best: str
+    on_divergence: Policy
     pretrained: Pretrained | None
 
     @property
@@ -81,12 +90,12 @@ def device_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh:
 
 
 def at_least(read: ConfigReader, name: str, minimum: float) -> Any:
-    """Read a number and refuse one that is too small.
+    """Read a number of the minimum's type and refuse one that is too small.
 
     Raises:
-      UserError: naming the field and the bound.
+      UserError: naming the field and the type or the bound.
     """
-    value = read(name)
+    value = read(name, type(minimum))
     if not value >= minimum:
         raise UserError(f"config.{name}={value} must be at least {minimum}")
     return value
@@ -100,11 +109,12 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     """
     read = ConfigReader(config)
     dataset = _dataset(read)
-    recipe = _recipe(read, dataset)
+    on_divergence = divergence.policy(read("on_divergence", str))
+    recipe = dataclasses.replace(_recipe(read, dataset), guarded=on_divergence.guarded)
     epochs = at_least(read, "epochs", 1)
     steps_per_epoch = dataset.size("train") // recipe.batch_size
     schedule = schedules.build(
-        read("schedule"),
+        read("schedule", str),
         at_least(read, "learning_rate", 0.0),
         epochs * steps_per_epoch,
         steps_per_epoch,
@@ -121,6 +131,8 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         eval_every=at_least(read, "eval_every", 1),
         checkpoint_every=at_least(read, "checkpoint_every", 0),
         keep_checkpoints=at_least(read, "keep_checkpoints", 1),
+        keep_best=_keep_best(read, dataset),
+        on_divergence=on_divergence,
         pretrained=_pretrained(read),
     )
     read.check_all_read()
@@ -128,23 +140,33 @@ def prepare(config: Mapping[str, Any]) -> Plan:
     return plan
 
 
+def _keep_best(read: ConfigReader, dataset: data.Dataset | data.Streamed) -> str:
+    metric: str = read("keep_best", str)
+    if metric and metric not in BEST_BY:
+        raise UserError(f"config.keep_best={metric!r}: {suggest(metric, BEST_BY)}")
+    if metric and not dataset.size("validation"):
+        raise UserError(f"config.keep_best={metric} needs config.data.validation")
+    return metric
+
+
 def _pretrained(read: ConfigReader) -> Pretrained | None:
-    file, new_head = read("init_from"), read("init_new_head")
+    file, new_head = read("init_from", str), read("init_new_head", bool)
     if new_head and not file:
         raise UserError("config.init_new_head=true needs config.init_from")
     return Pretrained(Path(file), new_head) if file else None
 
 
 def _dataset(read: ConfigReader) -> data.Dataset | data.Streamed:
-    name = read("data.name")
-    places = {role: read(f"data.{role}") for role in ("train", "validation", "test", "directory")}
+    name = read("data.name", str)
+    roles = ("train", "validation", "test", "directory")
+    places = {role: read(f"data.{role}", str) for role in roles}
     if not data.streamed(name):
         return data.load(name, **places)
     view = data.View(
-        size=read("data.image_size"),
-        resize=read("data.resize"),
-        crop=read("data.train_crop"),
-        flip=read("data.flip"),
+        size=read("data.image_size", int),
+        resize=read("data.resize", int),
+        crop=read("data.train_crop", str),
+        flip=read("data.flip", bool),
     )
     return data.stream(name, view, workers=at_least(read, "data.workers", 0), **places)
 
@@ -157,24 +179,24 @@ def _preprocessing(read: ConfigReader, dataset: data.Dataset | data.Streamed) ->
     height, width, _ = dataset.image_shape
     if crop > min(height, width):
         raise UserError(f"config.data.crop={crop} is larger than the images of {height}x{width}")
-    return Preprocessing(mean, std, shift, read("data.flip"), crop)
+    return Preprocessing(mean, std, shift, read("data.flip", bool), crop)
 
 
 def _recipe(read: ConfigReader, dataset: data.Dataset | data.Streamed) -> Recipe:
     options = read.section("model")
     name = options.pop("name", None)
-    if name is None:
+    if not isinstance(name, str):
         raise UserError("config.model.name is missing")
     try:
         model = models.create(name, dataset.num_classes, **options)
-    except ValueError as error:
-        raise UserError(f"config.model: {error}") from None
+    except _UNFIT as error:
+        raise UserError(f"config.model: {reason(error)}") from None
     recipe = Recipe(
         model=model,
         preprocessing=_preprocessing(read, dataset),
         mesh=device_mesh(),
         batch_size=at_least(read, "batch_size", 1),
-        optimizer=read("optimizer"),
+        optimizer=read("optimizer", str),
         weight_decay=at_least(read, "weight_decay", 0.0),
         clip_norm=at_least(read, "clip_norm", 0.0),
         label_smoothing=at_least(read, "label_smoothing", 0.0),
@@ -206,8 +228,8 @@ def _check_network(plan: Plan) -> None:
     """Trace the initialisation: what does not fit the images, or the file, is said now."""
     try:
         state = jax.eval_shape(plan.initial_state)
-    except ValueError as error:
+    except _UNFIT as error:
         size = "x".join(map(str, plan.image_shape))
-        raise UserError(f"config.model on images of {size}: {error}") from None
+        raise UserError(f"config.model on images of {size}: {reason(error)}") from None
     if plan.pretrained:
         plan.pretrained.check(plan.recipe.model, state)

@@ -62,13 +62,22 @@ class DeviceData:
 
 @flax.struct.dataclass
 class Sums:
-    """Sums over the steps or examples seen: losses, errors, and how many."""
+    """Sums over the steps or examples seen.
+
+    Attributes:
+      loss: losses.
+      errors: errors.
+      count: how many.
+      nonfinite: steps that are in none of these because they were not finite.
+    """
 
     loss: Float[Array, ""]
     errors: Float[Array, ""]
     count: Int[Array, ""]
+    nonfinite: Int[Array, ""]
 
     @classmethod
     def zero(cls) -> "Sums":
         """Nothing seen."""
-        return cls(jnp.zeros(()), jnp.zeros(()), jnp.zeros((), jnp.int32))
+        none = jnp.zeros((), jnp.int32)
+        return cls(jnp.zeros(()), jnp.zeros(()), none, none)

@@ -33,6 +33,7 @@ class Recipe:
       label_smoothing: share of the target probability spread over all classes.
       average_decay: of the moving average of the variables; 0 switches it off.
       accumulation: the batch is worked off in this many equal parts, one after another.
+      guarded: a step that makes anything non-finite is taken back.
     """
 
     model: nn.Module
@@ -45,6 +46,7 @@ class Recipe:
     label_smoothing: float = 0.0
     average_decay: float = 0.0
     accumulation: int = 1
+    guarded: bool = False
 
     def direction(self) -> optax.GradientTransformation:
         """The optimiser, from gradients to the direction of descent."""

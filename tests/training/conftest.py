@@ -69,3 +69,11 @@ def small_config():
         return load_config("configs/digits.py:depth=8", flags).to_dict()
 
     return make
+
+
+@pytest.fixture
+def tiny_network(monkeypatch):
+    """Every config's network is `TinyNet`, so that a whole run takes a moment."""
+    from resnets.training import setup
+
+    monkeypatch.setattr(setup.models, "create", lambda name, classes, **options: TinyNet(classes))

@@ -17,21 +17,22 @@ SHAPE = (8, 8, 1)
 KEY = jax.random.key(0)
 
 
-def run(recipe, data, state, stop, rates=None, key=KEY):
+def run(recipe, data, state, stop, rates=None, key=KEY, sums=None, tolerated=0):
     steps = 32 // recipe.batch_size
     rates = jnp.full(steps, 0.05) if rates is None else rates
     state = jax.tree.map(jnp.copy, state)  # run_steps gives the state's buffers up
-    return run_steps(recipe, state, (0, 32), data, rates, key, jnp.int32(stop))
+    sums, none = Sums.zero() if sums is None else sums, jnp.int32(tolerated)
+    return run_steps(recipe, state, (0, 32), data, rates, key, jnp.int32(stop), sums, none)
 
 
 def test_an_epoch_in_one_call_equals_its_steps_one_by_one(make_recipe, small_data):
     recipe = make_recipe(batch_size=8)
     start = initialise(recipe, KEY, SHAPE)
     whole, sums = run(recipe, small_data, start, 4)
-    piecewise = start
+    piecewise, added = start, Sums.zero()
     for stop in range(1, 5):
-        piecewise, _ = run(recipe, small_data, piecewise, stop)
-    jax.tree.map(np.testing.assert_array_equal, whole, piecewise)
+        piecewise, added = run(recipe, small_data, piecewise, stop, sums=added)
+    jax.tree.map(np.testing.assert_array_equal, (whole, sums), (piecewise, added))
     assert int(whole.step) == int(sums.count) == 4
 
 
@@ -51,7 +52,8 @@ def test_an_epoch_takes_every_training_example_once_in_an_order_of_its_own(
     body = jax.jit(run_steps.__wrapped__, static_argnums=(0, 2))
     for stop in (4, 8):
         rates = jnp.ones(4)
-        state, _ = body(recipe, state, (4, 36), numbered, rates, KEY, jnp.int32(stop))
+        ends = (jnp.int32(stop), Sums.zero(), jnp.int32(0))
+        state, _ = body(recipe, state, (4, 36), numbered, rates, KEY, *ends)
         jax.block_until_ready(state)
     jax.effects_barrier()
     first, second = np.concatenate(seen[:4]), np.concatenate(seen[4:])
@@ -81,12 +83,13 @@ def test_the_loop_ends_at_the_first_non_finite_loss(make_recipe, small_data):
 @pytest.mark.parametrize("finite_before", [True, False])
 def test_after_a_non_finite_loss_no_batch_is_counted(make_recipe, small_data, finite_before):
     recipe = make_recipe(batch_size=8)
-    running = (Sums(jnp.float32(3), jnp.float32(2), jnp.int32(4)), jnp.bool_(finite_before))
+    before = Sums(jnp.float32(3), jnp.float32(2), jnp.int32(4), jnp.int32(not finite_before))
     batch = (small_data.images[:8], small_data.labels[:8])
     state = initialise(recipe, KEY, SHAPE)
-    state, (sums, finite) = run_step(recipe, state, running, batch, jnp.float32(0.05), KEY)
+    rate, none = jnp.float32(0.05), jnp.int32(0)
+    state, sums = run_step(recipe, state, before, batch, rate, KEY, none)
     assert int(state.step) == 1
-    assert bool(finite) == finite_before
+    assert int(sums.nonfinite) == (not finite_before)
     assert int(sums.count) == 4 + finite_before
     assert (float(sums.loss) > 3) == finite_before
 
@@ -117,7 +120,8 @@ def test_evaluation_counts_every_example_exactly_once(
 ):
     recipe = make_recipe(devices, batch_size=batch_size)
     variables = initialise(recipe, KEY, SHAPE).variables()
-    sums = evaluate(recipe, variables, small_data, jnp.int32(start), jnp.int32(stop))
+    bounds = (jnp.int32(start), jnp.int32(stop))
+    sums = evaluate(recipe, variables, small_data, *bounds, Sums.zero())
     chosen = slice(start, stop)
     x = normalise(small_data.images[chosen], recipe.preprocessing)
     logits, labels = apply(recipe, variables, x), small_data.labels[chosen]

@@ -8,7 +8,9 @@ import pytest
 
 from resnets.errors import RunError, UserError
 from resnets.training import loop
+from resnets.training.lock import locked
 from resnets.training.loop import train
+from resnets.training.run_directory import RunDirectory
 
 
 def records(run):
@@ -45,6 +47,7 @@ def test_a_run_leaves_the_files_of_the_contract(finished):
     assert any((directory / "tensorboard").glob("events.out.tfevents.*"))
     steps = {path.name for path in (directory / "checkpoints").iterdir()}
     assert steps == {"8", "12"}
+    assert not (directory / "lock.json").exists()
 
 
 def test_the_result_holds_final_numbers_of_whole_splits(finished):
@@ -91,13 +94,12 @@ def test_an_interrupted_run_ends_as_one_never_interrupted(small_config, tmp_path
     config = small_config(schedule="plateau:patience=1", **{"data.validation": "validation[:30]"})
     whole = train(config, tmp_path / "whole", "whole")
 
-    real, calls = loop.run_steps, []
+    real = loop.run_steps
 
-    def killed_in_the_third_epoch(*args):
-        calls.append(args)
-        if len(calls) == 3:
+    def killed_in_the_third_epoch(feed, state, *args):
+        if int(state.step) >= 8:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(feed, state, *args)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "run_steps", killed_in_the_third_epoch)
@@ -129,6 +131,20 @@ def test_a_non_finite_loss_stops_the_run_and_says_where(small_config, tmp_path):
     assert "\n" not in message
     assert json.loads((tmp_path / "run" / "failed.json").read_text())["reason"] == message
     assert not (tmp_path / "run" / "done.json").exists()
+
+
+def test_a_directory_that_another_process_writes_is_refused(small_config, tmp_path):
+    with locked(tmp_path), pytest.raises(RunError, match="is being written by process") as caught:
+        train(small_config(), tmp_path, "second")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_process_killed_at_its_very_start_leaves_is_no_obstacle(finished, tmp_path):
+    directory = RunDirectory(tmp_path)
+    (tmp_path / ".config.json.1234").write_text('{"conf')
+    (tmp_path / ".lock.json.1234.ab").write_text("")
+    assert directory.claim(finished[1]) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_directory_with_other_files_is_refused(small_config, tmp_path):
