@@ -35,7 +35,9 @@ def refuse(capsys, *argv, status=2):
     ("argv", "says"),
     [
         (["studdy"], "did you mean 'study'"),
-        (["status"], "not there yet"),
+        (["status"], "DIR"),
+        (["status", "no/such/study"], "no/such/study"),
+        (["status", "runs", "--formt=json"], "did you mean '--format'"),
         (["analyze"], "give one of NAME, --config=FILE or --compare"),
         (["analyze", "resnet51"], "did you mean 'resnet50'"),
         (["analyze", "resnet50:strided=2x2"], "strided='2x2' is not one of '1x1', '3x3'"),
@@ -97,7 +99,9 @@ def test_a_missing_data_set_without_network_says_what_to_do(capsys, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("verb", ["study", "train", "models", "report", "tensorboard", "test"])
+@pytest.mark.parametrize(
+    "verb", ["study", "train", "models", "report", "status", "tensorboard", "test"]
+)
 def test_every_verb_explains_itself(capsys, verb):
     with contextlib.suppress(SystemExit):  # argparse leaves this way
         main([verb, "--help"])

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from resnets.errors import UserError
-from resnets.studies.engines import local
+from resnets.studies import attempts
+from resnets.studies.attempts import Ending
+from resnets.studies.engines import Limits, local
 from resnets.studies.grid import expand, find_study
 from resnets.training import loop
 
@@ -56,12 +57,50 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(rows, tmp_path):
     assert results(tmp_path, rows[1:2])
 
 
-def test_a_mistake_stops_the_study(rows, tmp_path):
-    (tmp_path / "runs" / rows[0].id).mkdir(parents=True)
-    (tmp_path / "runs" / rows[0].id / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="holds no run"):
-        local.run(rows, tmp_path, 1)
-    assert not (tmp_path / "runs" / rows[-1].id).exists()
+def test_a_run_whose_directory_is_refused_is_named_and_the_others_go_on(rows, tmp_path):
+    mine = tmp_path / "runs" / rows[0].id
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("mine")
+    (reason,) = local.run(rows[:2], tmp_path, 1)
+    assert "holds no run" in reason
+    assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+    assert attempts.ending(tmp_path, rows[0].id) == Ending("failed", reason)
+    assert results(tmp_path, rows[1:2])
+
+
+def test_an_error_that_nobody_foresaw_ends_one_run_and_its_traceback_is_kept(
+    rows, tmp_path, monkeypatch
+):
+    real, calls = local.train, []
+
+    def fails_twice(config, *rest):
+        calls.append(config["model"]["shortcut"])
+        if calls.count("none") <= 2 and calls[-1] == "none":
+            raise MemoryError("out of\nmemory")
+        return real(config, *rest)
+
+    monkeypatch.setattr(local, "train", fails_twice)
+    (reason,) = local.run(rows[:2], tmp_path, 1, Limits(retries=1))
+    assert calls == ["none", "none", "A"]
+    assert "MemoryError: out of memory" in reason
+    log = tmp_path / "attempts" / rows[0].id / "0001.log"
+    assert "fails_twice" in log.read_text()
+    assert local.run(rows[:2], tmp_path, 1) == []
+
+
+def test_a_run_that_takes_too_long_ends_and_the_others_go_on(rows, tmp_path, monkeypatch):
+    real = local.train
+
+    def stuck(config, workdir, label, display, stop):
+        if config["model"]["shortcut"] == "none":
+            assert stop.wait(60)
+            raise KeyboardInterrupt
+        return real(config, workdir, label, display)
+
+    monkeypatch.setattr(local, "train", stuck)
+    (reason,) = local.run(rows[:2], tmp_path, 2, Limits(timeout_s=0.1))
+    assert "took longer than 0.1 s" in reason
+    assert results(tmp_path, rows[1:2])
 
 
 def test_an_interrupted_study_leaves_no_run_behind_and_goes_on(rows, tmp_path, monkeypatch):
