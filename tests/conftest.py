@@ -24,6 +24,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 def pytest_addoption(parser):
     """Options of the slow groups."""
     parser.addoption("--targets", action="store_true", help="also run device compilers")
+    parser.addoption("--faults", action="store_true", help="also kill and interrupt what runs")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
     parser.addoption("--parity", default="", help="interpreter that has torch and torchvision")
     parser.addoption("--parity_table", default="", help="write the measured differences to a csv")
@@ -45,7 +46,7 @@ def data_directory(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(config, items):
-    for group in ("slow", "targets"):
+    for group in ("slow", "targets", "faults"):
         if not config.getoption(f"--{group}"):
             skip = pytest.mark.skip(reason=f"{group}; --{group} runs it")
             for item in items:

@@ -18,11 +18,12 @@ WHOLE_SUITE = ("-n", "2", "--dist", "worksteal")
 PARITY = "--parity"
 
 _HELP = """\
-usage: launch.sh test [--slow] [--targets] [--parity] [pytest arguments]
+usage: launch.sh test [--slow] [--targets] [--faults] [--parity] [pytest arguments]
 
 Without arguments: ruff, the format check, mypy, then the suite; with arguments: pytest only.
 --slow runs the slow group, too: every registered network instead of one of each form.
 --targets runs the compilers of devices that `launch.sh install` brought.
+--faults kills, preempts and interrupts runs and studies, and what they run on.
 --parity compares logits with torchvision's, for which it installs torch into .venv-parity, and
 with Keras's; --parity_table=FILE writes the differences.
 

@@ -96,6 +96,8 @@ def work(study: Path, run: str, engine: str, limits: Limits) -> int:
     requests = _Requests()
     crashes = 0
     while not (study / "runs" / run / "done.json").exists():
+        if requests.signal or requests.orphaned:
+            return INTERRUPTED if requests.signal == signal.SIGINT else PREEMPTED
         attempt = attempts.begin(study, run, engine)
         try:
             verdict = _attempt(attempt, row, limits.timeout_s, requests)
@@ -105,8 +107,6 @@ def work(study: Path, run: str, engine: str, limits: Limits) -> int:
         outcome = verdict.ending.outcome
         if outcome == "superseded":
             return DONE
-        if requests.signal or requests.orphaned:
-            return INTERRUPTED if requests.signal == signal.SIGINT else PREEMPTED
         if outcome == "failed":
             crashes += 1
             if not verdict.again or crashes > limits.retries:
@@ -152,7 +152,7 @@ def _attempt(attempt: Attempt, row: Row, timeout_s: float | None, requests: _Req
         return _Verdict(Ending("done"), again=False)
     if why:
         return _Verdict(why, again=False)
-    if process.returncode in (PREEMPTED, INTERRUPTED):
+    if requests.signal or process.returncode in (PREEMPTED, INTERRUPTED, -signal.SIGTERM):
         return _Verdict(Ending("preempted", reason), again=True)
     return _Verdict(Ending("failed", reason), again=not known and process.returncode != MISTAKE)
 

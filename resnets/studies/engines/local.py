@@ -66,16 +66,13 @@ class _Stops:
                 event.set()
 
 
-def run(
-    rows: Sequence[Row], directory: Path, max_parallel: int, limits: Limits | None = None
-) -> list[str]:
+def run(rows: Sequence[Row], directory: Path, limits: Limits) -> list[str]:
     """Run what is not done yet; a run that fails does not stop the others.
 
     Args:
       rows: the runs.
       directory: the study directory.
-      max_parallel: how many runs at once.
-      limits: retries of unexpected errors; a timeout ends a run at its next record.
+      limits: runs at once; retries of unexpected errors; a timeout ends a run at its next record.
 
     Returns:
       The reasons of the runs that failed.
@@ -84,7 +81,6 @@ def run(
       RunError: the study directory cannot be written.
       KeyboardInterrupt: from a run; the others have ended, too.
     """
-    limits = limits or Limits()
     failures: list[str] = []
     compiling: dict[tuple[str, int], threading.Lock] = collections.defaultdict(threading.Lock)
     compiled: set[tuple[str, int]] = set()
@@ -115,7 +111,8 @@ def run(
         else:
             attempt(number, row, display)
 
-    with Display() as display, ThreadPoolExecutor(max_parallel) as pool:
+    parallel = limits.max_parallel or default_parallel()
+    with Display() as display, ThreadPoolExecutor(parallel) as pool:
         jobs = [pool.submit(one, number, row, display) for number, row in enumerate(rows, 1)]
         try:
             for job in jobs:
