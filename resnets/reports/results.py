@@ -83,7 +83,7 @@ class Study:
 
 def _run(row: Record, study: Path) -> Run:
     run_id = row.text("id")
-    if run_id in ("", ".", "..") or "/" in run_id or "\0" in run_id:
+    if run_id in ("", ".", "..") or "/" in run_id or "\0" in run_id or len(run_id.encode()) > 250:
         raise UserError(f"{row.where}: id={run_id!r} is not the name of a directory")
     overrides = row.fields.get("overrides", {})
     if not isinstance(overrides, dict):
