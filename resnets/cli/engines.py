@@ -1,7 +1,9 @@
 """The options of `launch.sh study` that say where and how its runs go."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from resnets.studies.row import Row
 
 ENGINES = ("local", "ray", "slurm")
+PREEMPTED = 75
+"""Exit status: ended from outside before it was done; the same command goes on."""
 _RETRIES = 2
 _BELONGS = {
     "cpus": ("ray", "slurm"),
@@ -92,6 +96,26 @@ def run(args: argparse.Namespace, rows: Sequence["Row"], directory: Path) -> lis
     from resnets.studies.engines import local
 
     return local.run(rows, directory, limits)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[Callable[[], bool]]:
+    """Let SIGTERM end what is inside as Ctrl-C does; gives what tells whether it did."""
+    received: list[int] = []
+
+    def receive(number: int, _: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        received.append(number)
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, receive)
+    try:
+        yield lambda: bool(received)
+    except KeyboardInterrupt:
+        if not received:
+            raise
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _positive(text: str) -> int:

@@ -36,8 +36,8 @@ report.html, report.md, results.csv and the charts. `launch.sh status DIR` shows
 All machines of a Ray or Slurm cluster must see the study directory and the checkout under the same
 paths. A run that fails does not stop the others. One that crashed or lost its machine is begun
 again up to --retries times, from its last checkpoint; preemption does not count.
-Interrupting (Ctrl-C) ends the runs on every engine.
-exit status: 0 done, 1 a run failed, 2 bad arguments."""
+Interrupting (Ctrl-C) ends the runs on every engine, as does SIGTERM.
+exit status: 0 done, 1 a run failed, 2 bad arguments, 75 terminated (SIGTERM): start it again."""
 
 
 def _parser() -> Parser:
@@ -81,7 +81,13 @@ def main(argv: Sequence[str]) -> int:
         f"how they stand: ./launch.sh status {directory}",
         file=sys.stderr,
     )
-    failures = engines.run(args, rows, directory)
+    with engines.terminable() as terminated:
+        failures = engines.run(args, rows, directory)
+    if terminated():
+        print(
+            f"launch.sh study: terminated; the same command goes on ({directory})", file=sys.stderr
+        )
+        return engines.PREEMPTED
     print(write_report(directory))
     print(
         f"report: {directory / 'report' / 'report.html'}\n"

@@ -55,7 +55,7 @@ def start_study(slurm, study, *more):
 
 
 def test_an_array_completes_and_a_requeued_task_goes_on_from_its_checkpoint(slurm, tmp_path):
-    study = tmp_path / "slurm"
+    study = tmp_path / "a study, 100 %"
     started = start_study(slurm, study, "--config.epochs=10")
     run = "plain-d8-s0"
     wait_for(lambda: len(epochs(study, run)) >= 3)
@@ -94,6 +94,14 @@ def test_a_cancelled_study_leaves_nothing_running_whoever_cancels_it(slurm, tmp_
     started = start_study(slurm, study, "--config.epochs=200", "--max_parallel=2")
     wait_for(lambda: in_queue(slurm).count("RUNNING") == 2)
     wait_for(lambda: len(processes_of(study)) >= 3)
+    started.kill()
+    finish(started)
+    arrays = sorted(path.name for path in (study / "slurm").glob("*.sh"))
+    started = start_study(slurm, study, "--config.epochs=200", "--max_parallel=2")
+    line = next(line for line in started.stdout if "job" in line)
+    assert "Slurm still has job" in line
+    assert in_queue(slurm).count("RUNNING") == 2
+    assert sorted(path.name for path in (study / "slurm").glob("*.sh")) == arrays
     started.send_signal(signal.SIGINT)
     status, output = finish(started)
     assert status == 130, output

@@ -5,6 +5,7 @@ Ray's own does the work, so that what Ray knows is never needed to tell how a ru
 """
 
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ ENGINE = "ray"
 _SETTINGS = ("JAX_", "XLA_", "TFDS_")
 """Beginnings of the environment variables that a run must find as here."""
 _STOPPING_S = 60.0
+_KNOCKING_S = 10.0
 
 
 def load() -> ModuleType:
@@ -34,12 +36,11 @@ def load() -> ModuleType:
       UserError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     try:
         import ray
     except ImportError:
         raise UserError(
-            f"--engine=ray needs Ray; install it with {sys.executable} -m pip install 'ray>=2.40'"
+            f"--engine=ray needs Ray; install it with {sys.executable} -m pip install ray"
         ) from None
     module: ModuleType = ray
     return module
@@ -81,7 +82,22 @@ def run(
     return failures(rows, directory)
 
 
+def _reach(address: str) -> None:
+    """Knock at a cluster's door: Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise UserError(f"--address={address} must read HOST:PORT")
+    try:
+        socket.create_connection((host, int(port)), timeout=_KNOCKING_S).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(
+            f"no Ray cluster at --address={address} ({error}); start one with ray start --head"
+        ) from None
+
+
 def _connect(ray: ModuleType, address: str | None, dashboard: bool) -> None:
+    if address:
+        _reach(address)
     own = {"include_dashboard": dashboard, "dashboard_host": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     with warnings.catch_warnings():
