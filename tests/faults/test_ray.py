@@ -1,6 +1,7 @@
 """A study on Ray loses one of two nodes: every run is done once, as the local engine does it."""
 
 import importlib.util
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,17 +78,18 @@ def done(study, run):
     return (study / "runs" / run / "done.json").exists()
 
 
-def test_an_interrupted_study_leaves_nothing_running_and_goes_on(tmp_path):
+def test_an_interrupted_or_terminated_study_leaves_nothing_running_and_goes_on(tmp_path):
     study = tmp_path / "study"
     command = ("study", "--depths=8", "--seeds=1", *SMALL, "--engine=ray", f"--workdir={study}")
     command = (*command, "--config.epochs=40")
-    started = start(*command)
-    wait_for(lambda: any(len(epochs(study, run)) >= 2 for run in outcomes(study)))
-    started.send_signal(2)
-    status, output = finish(started, 100)
-    assert status == 130, output
-    assert wait_for(lambda: processes_of(study) == [], 30)
-    assert all(ends == ["preempted"] for ends in outcomes(study).values())
+    for trained, sent, answered in ((2, signal.SIGINT, 130), (4, signal.SIGTERM, 75)):
+        started = start(*command)
+        wait_for(lambda least=trained: any(len(epochs(study, r)) >= least for r in outcomes(study)))
+        started.send_signal(sent)
+        status, output = finish(started, 100)
+        assert status == answered, output
+        assert wait_for(lambda: processes_of(study) == [], 30)
+    assert all(ends == ["preempted"] * 2 for ends in outcomes(study).values())
     status, output = finish(start(*command))
     assert status == 0, output
     assert len(hashes(study)) == 2

@@ -5,6 +5,7 @@ Ray's own does the work, so that what Ray knows is never needed to tell how a ru
 """
 
 import os
+import signal
 import socket
 import sys
 import warnings
@@ -100,6 +101,7 @@ def _connect(ray: ModuleType, address: str | None, dashboard: bool) -> None:
         _reach(address)
     own = {"include_dashboard": dashboard, "dashboard_host": "127.0.0.1"}
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    on_termination = signal.getsignal(signal.SIGTERM)
     with warnings.catch_warnings():
         # JAX warns of every fork; Ray's children go on to another program at once
         warnings.filterwarnings("ignore", "os.fork", RuntimeWarning)
@@ -109,6 +111,7 @@ def _connect(ray: ModuleType, address: str | None, dashboard: bool) -> None:
             said = str(error).strip().splitlines() or [type(error).__name__]
             where = f"Ray at {address}" if address else "Ray on this machine"
             raise RunError(f"{where} did not start: {said[0]}") from None
+    signal.signal(signal.SIGTERM, on_termination)  # Ray has put its own in place
 
 
 def _check(ray: ModuleType, resources: Resources, address: str | None, display: Display) -> None:
