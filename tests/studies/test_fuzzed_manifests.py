@@ -6,7 +6,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from resnets.errors import UserError
-from resnets.reports import summary
 from resnets.reports.status import read_status
 from resnets.studies import manifest
 from resnets.training.config import config_hash, flatten
@@ -83,9 +82,8 @@ def test_a_manifest_is_understood_or_refused_in_one_line(content, tmp_path):
     (tmp_path / "manifest.jsonl").write_bytes(content)
     (tmp_path / "runs").mkdir(exist_ok=True)
 
-    for reader in (read_status, summary):
-        read, message = outcome(reader, tmp_path)
-        assert read is not None or "manifest.jsonl" in message
+    read, message = outcome(read_status, tmp_path)
+    assert read is not None or "manifest.jsonl" in message
 
     rows, message = outcome(manifest.read, tmp_path)
     if rows is None:
@@ -97,9 +95,7 @@ def test_a_manifest_is_understood_or_refused_in_one_line(content, tmp_path):
         config, _ = outcome(row.load_config)
         if config is not None:
             assert set(row.overrides) <= set(flatten(config))
-            assert len(config_hash(config)) == 16
-        _, refused = outcome(row.check_unchanged)
-        assert refused, "no config has that hash"
+            assert config_hash(config) != row.config_hash, "so a worker refuses it"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "manifest.jsonl",
         "runs",
