@@ -14,7 +14,8 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh                      the default study: plain against residual networks on handwritten
                                    digits, over depths and seeds; ends with a table and a report
   ./launch.sh study [NAME]         a study of experiments/, with --depths, --seeds, --arms,
-                                   --workdir and --config.FIELD=VALUE
+                                   --workdir and --config.FIELD=VALUE; on Ray or Slurm with
+                                   --engine=ray|slurm
   ./launch.sh train --config=configs/cifar.py:depth=56,shortcut=none --workdir=DIR
                                    one run; --config.FIELD=VALUE sets any field
   ./launch.sh models [NAME ...]    the networks: paper, parameters, multiply-adds, depth
@@ -28,6 +29,7 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh install tpu|cuda     compilers for `analyze --target=tpu_v5e|h100|...`
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
+  ./launch.sh status DIR           how a study stands: its runs, their numbers, the time left
   ./launch.sh report DIR           write a study's report again from its files
   ./launch.sh tensorboard DIR      look at a study's curves
   ./launch.sh test [ARGUMENTS]     the checks and the test suite

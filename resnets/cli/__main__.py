@@ -9,9 +9,9 @@ from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
     *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *("install", "export", "report", "tensorboard", "test"),
+    *("install", "export", "report", "status", "tensorboard", "test"),
 )
-PLANNED = ("bench", "status")
+PLANNED = ("bench",)
 INTERRUPTED = 130
 
 

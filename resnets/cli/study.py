@@ -1,6 +1,5 @@
 """`launch.sh study`: run a grid of runs and report."""
 
-import argparse
 import dataclasses
 import importlib.util
 import sys
@@ -8,12 +7,10 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from resnets.cli import backend
+from resnets.cli import backend, engines
 from resnets.cli.parser import Parser, comma_list, int_list
 from resnets.errors import UserError, suggest
 
-ENGINES = ("local",)
-PLANNED_ENGINES = ("ray", "slurm")
 CLAIMS = "claims"
 """A study that is no grid of runs: a package of experiments/ with a command of its own."""
 
@@ -27,13 +24,20 @@ examples:
   launch.sh study degradation --depths=8,20,56,110 --seeds=5
   launch.sh study degradation --workdir=runs/slow --config.learning_rate=0.01
   launch.sh study degradation --workdir=runs/c --config.model.shortcut=C --arms=residual
+  launch.sh study --engine=ray --address=10.0.0.1:6379 --gpus=1
+  launch.sh study --engine=slurm --cpus=4 --sbatch=--partition=long --sbatch=--mem=8G --timeout=3600
   launch.sh study claims                           what the source documents say, held against our
                                                    numbers; has options of its own, see its --help
 
 --config.FIELD=VALUE sets a field of every run's config; configs/common.py lists them.
 The summary goes to stdout, progress to stderr. The study directory then holds manifest.jsonl,
-runs/ID/ and report/ with report.html, report.md, results.csv and the charts.
-exit status: 0 done, 1 a run failed, 2 bad arguments."""
+runs/ID/, attempts/ID/ (who began a run, what it printed, how it ended) and report/ with
+report.html, report.md, results.csv and the charts. `launch.sh status DIR` shows how it stands.
+All machines of a Ray or Slurm cluster must see the study directory and the checkout under the same
+paths. A run that fails does not stop the others. One that crashed or lost its machine is begun
+again up to --retries times, from its last checkpoint; preemption does not count.
+Interrupting (Ctrl-C) ends the runs on every engine, as does SIGTERM.
+exit status: 0 done, 1 a run failed, 2 bad arguments, 75 terminated (SIGTERM): start it again."""
 
 
 def _parser() -> Parser:
@@ -43,17 +47,8 @@ def _parser() -> Parser:
     parser.add_argument("--depths", type=int_list, help="layers, e.g. 8,20,56")
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
     parser.add_argument("--arms", type=comma_list, help="arms to run, e.g. plain,residual")
-    parser.add_argument(
-        "--max_parallel", type=_positive, help="runs at once (default: 2 on a CPU, else 1)"
-    )
-    parser.add_argument("--engine", default="local", help="local (ray and slurm come later)")
+    engines.add_options(parser)
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
-    return int(text)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -63,14 +58,10 @@ def main(argv: Sequence[str]) -> int:
     args, overrides = _parser().parse_with_overrides(argv)
     if args.name == CLAIMS:
         raise UserError(f"write `study {CLAIMS}` first and its own options after it")
-    if args.engine in PLANNED_ENGINES:
-        raise UserError(f"--engine={args.engine} is not there yet; valid: {', '.join(ENGINES)}")
-    if args.engine not in ENGINES:
-        raise UserError(f"unknown --engine={args.engine}; {suggest(args.engine, ENGINES)}")
+    engines.check(args)
     backend.configure()
     from resnets.reports import write_report
     from resnets.studies import grid, manifest
-    from resnets.studies.engines import local
     from resnets.training.config_file import CHECKOUT
 
     study = grid.find_study(args.name)
@@ -85,9 +76,18 @@ def main(argv: Sequence[str]) -> int:
     directory = args.workdir or CHECKOUT / "runs" / study.name
     grid.check(rows)
     manifest.extend(directory, study, rows)
-    print(f"{study.question}\n{len(rows)} runs in {directory}", file=sys.stderr)
-    parallel = local.default_parallel() if args.max_parallel is None else args.max_parallel
-    failures = local.run(rows, directory, parallel)
+    print(
+        f"{study.question}\n{len(rows)} runs in {directory}; "
+        f"how they stand: ./launch.sh status {directory}",
+        file=sys.stderr,
+    )
+    with engines.terminable() as terminated:
+        failures = engines.run(args, rows, directory)
+    if terminated():
+        print(
+            f"launch.sh study: terminated; the same command goes on ({directory})", file=sys.stderr
+        )
+        return engines.PREEMPTED
     print(write_report(directory))
     print(
         f"report: {directory / 'report' / 'report.html'}\n"

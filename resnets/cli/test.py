@@ -23,7 +23,8 @@ usage: launch.sh test [--slow] [--faults] [--targets] [--parity] [pytest argumen
 
 Without arguments: ruff, the format check, mypy, then the suite; with arguments: pytest only.
 --slow runs the slow group, too: every registered network instead of one of each form.
---faults kills runs, harms their checkpoints and fills their disks (as root: in mounts of its own).
+--faults kills and interrupts runs, studies and what they run on, harms their checkpoints and fills
+their disks (as root: in mounts of its own).
 --targets runs the compilers of devices that `launch.sh install` brought.
 --parity compares logits with torchvision's, for which it installs torch into .venv-parity, and
 with Keras's; --parity_table=FILE writes the differences.

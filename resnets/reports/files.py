@@ -41,7 +41,10 @@ class Record:
     def number(self, key: str) -> float | None:
         """A field that is a number; None where it is null, as some writers put NaN."""
         value = self._field(key, (int, float, type(None)), "a number")
-        return None if value is None else float(value)
+        try:
+            return None if value is None else float(value)
+        except OverflowError:
+            raise UserError(f"{self.where}: {key} is too large a number") from None
 
 
 def _parse(text: bytes, where: str) -> Record:
@@ -51,6 +54,11 @@ def _parse(text: bytes, where: str) -> Record:
         raise UserError(f"{where}: not valid JSON") from None
     if not isinstance(content, dict):
         raise UserError(f"{where}: not a JSON object")
+    if b"\\ud" in text.lower():  # an escape may be half of a pair, which no file can hold
+        try:
+            json.dumps(content, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(f"{where}: not Unicode text") from None
     return Record(content, where)
 
 

@@ -6,11 +6,11 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from resnets.errors import UserError, suggest
+from resnets.studies.row import Row
 from resnets.training.config import config_hash
-from resnets.training.config_file import CHECKOUT, load_config
+from resnets.training.config_file import CHECKOUT
 from resnets.training.setup import prepare
 
 
@@ -35,38 +35,6 @@ class Study:
     arms: Mapping[str, Mapping[str, str]]
     depths: tuple[int, ...]
     seeds: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One run of a study, as the manifest holds it.
-
-    Attributes:
-      id: names its directory below `runs/`.
-      arm: which arm of the comparison.
-      depth: layers.
-      seed: random seed.
-      config: config file and arguments.
-      overrides: config fields set on top, as text.
-      config_hash: of the resolved config.
-    """
-
-    id: str
-    arm: str
-    depth: int
-    seed: int
-    config: str
-    overrides: Mapping[str, str]
-    config_hash: str
-
-    def load_config(self) -> dict[str, Any]:
-        """Resolve the run's config.
-
-        Raises:
-          UserError: the config file or an override does not fit.
-        """
-        flags = [f"--config.{field}={value}" for field, value in self.overrides.items()]
-        return dict(load_config(self.config, flags).to_dict())
 
 
 def find_study(name: str) -> Study:

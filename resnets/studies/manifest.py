@@ -4,31 +4,54 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from resnets.errors import RunError, UserError
-from resnets.studies.grid import Row, Study
-from resnets.training.run_directory import write_json
+from resnets.errors import RunError, UserError, suggest
+from resnets.studies.row import Row, parse
+from resnets.training.durable import write_json
+
+if TYPE_CHECKING:  # importing it imports JAX, which who only watches over runs does not need
+    from resnets.studies.grid import Study
 
 
 def read(directory: Path) -> list[Row]:
     """Read the manifest of a study directory; empty without one.
 
     Raises:
-      UserError: a line is damaged.
+      UserError: a line is damaged, or two are of the same run; names the line.
     """
     file = directory / "manifest.jsonl"
     if not file.exists():
         return []
-    rows = []
-    for number, line in enumerate(file.read_text().splitlines(), 1):
-        try:
-            rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError):
-            raise UserError(f"{file}, line {number}: not a row of a manifest") from None
-    return rows
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not UTF-8 text") from None
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            row = parse(line, f"{file}, line {number}")
+            if row.id in rows:
+                raise UserError(f"{file}, line {number}: a second row of {row.id}")
+            rows[row.id] = row
+    return list(rows.values())
 
 
-def extend(directory: Path, study: Study, rows: Sequence[Row]) -> None:
+def find(directory: Path, run: str) -> Row:
+    """Read one row.
+
+    Raises:
+      UserError: the manifest is damaged or has no such row; names the nearest.
+    """
+    rows = {row.id: row for row in read(directory)}
+    if run not in rows:
+        raise UserError(f"{directory / 'manifest.jsonl'} has no run {run!r}; {suggest(run, rows)}")
+    return rows[run]
+
+
+def extend(directory: Path, study: "Study", rows: Sequence[Row]) -> None:
     """Add rows to the manifest, keeping those that are there.
 
     Raises:

@@ -35,7 +35,9 @@ def refuse(capsys, *argv, status=2):
     ("argv", "says"),
     [
         (["studdy"], "did you mean 'study'"),
-        (["status"], "not there yet"),
+        (["status"], "DIR"),
+        (["status", "no/such/study"], "no/such/study"),
+        (["status", "runs", "--formt=json"], "did you mean '--format'"),
         (["analyze"], "give one of NAME, --config=FILE or --compare"),
         (["analyze", "resnet51"], "did you mean 'resnet50'"),
         (["analyze", "resnet50:strided=2x2"], "strided='2x2' is not one of '1x1', '3x3'"),
@@ -60,8 +62,11 @@ def refuse(capsys, *argv, status=2):
         (["study", "--arms=plane", "--workdir=never"], "did you mean 'plain'"),
         (["study", "--seeds=0", "--workdir=never"], "at least one"),
         (["study", "--max_parallel=0"], "whole number from 1"),
-        (["study", "--engine=ray"], "not there yet"),
-        (["study", "--engine=rays"], "unknown --engine"),
+        (["study", "--engine=rays"], "did you mean 'ray'"),
+        (["study", "--gpus=1"], "--gpus needs --engine=ray or slurm"),
+        (["study", "--engine=slurm", "--address=here:1"], "--address needs --engine=ray"),
+        (["study", "--timeout=never"], "'never' is not a number of seconds"),
+        (["study", "--retries=-1"], "whole number from 0"),
         (["study", "--config.epoch=3", "--workdir=never"], "did you mean 'epochs'"),
         (["train", "--config=configs/digits.py"], "--workdir"),
         (["train", "--config=configs/digit.py", "--workdir=never"], "did you mean"),
@@ -97,7 +102,9 @@ def test_a_missing_data_set_without_network_says_what_to_do(capsys, monkeypatch,
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("verb", ["study", "train", "models", "report", "tensorboard", "test"])
+@pytest.mark.parametrize(
+    "verb", ["study", "train", "models", "report", "status", "tensorboard", "test"]
+)
 def test_every_verb_explains_itself(capsys, verb):
     with contextlib.suppress(SystemExit):  # argparse leaves this way
         main([verb, "--help"])

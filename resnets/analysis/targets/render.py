@@ -5,7 +5,7 @@ from typing import Any
 
 from resnets.analysis import hardware
 from resnets.analysis.targets.catalogue import Slice
-from resnets.analysis.targets.layers import by_layer, cycles, waiting
+from resnets.analysis.targets.layers import TargetLayer, by_layer, cycles, waiting
 from resnets.analysis.targets.layers import seconds as times
 from resnets.columns import aligned
 
@@ -24,13 +24,45 @@ def as_dict(
       devices: that it uses.
       depth: parts of names that rows are folded to; 0 for all.
     """
-    clock, total = chosen.target.clock, cycles(found)
+    total = cycles(found)
     layers = by_layer(found, found["named"], depth, tuple(found["peaks"]))
+    rows = _rows(found, layers, chosen.target.clock, depth)
+    in_layers = sum(row.cycles for row in layers if row.named)
+    categories: dict[str, int] = {}
+    for kernel in found["kernels"]:
+        categories[kernel["category"]] = categories.get(kernel["category"], 0) + 1
+    return {
+        "target": chosen.target.name,
+        "topology": found["topology"],
+        "devices": devices,
+        "versions": dict(found["versions"]),
+        "program_sha256": found["program_sha256"],
+        "kernels": categories,
+        "cycles": total,
+        "cycles_in_layers": in_layers / total if total else None,
+        "time_s": total / chosen.target.clock if chosen.target.clock else times(found),
+        "unestimated_kernels": sum(row.unestimated for row in layers),
+        "roofline_s": sum(row.roofline_seconds for row in layers),
+        "flops": round(sum(row.flops for row in layers)),
+        "projected_s": sum(seconds for _, _, seconds in found["projected"]) or None,
+        "memory_bytes": dict(found["memory"]),
+        "collective_bytes": sum(row["collective_bytes"] for row in rows),
+        "waiting_s": waiting(found, devices, hardware.load(chosen.target.hardware).interconnect),
+        "projected_efficiency": found.get("projected_efficiency"),
+        "layers": rows,
+        "hosts": _folded(found["hosts"], depth),
+        "warnings": list(found["warnings"]),
+    }
+
+
+def _rows(
+    found: Mapping[str, Any], layers: Sequence[TargetLayer], clock: float, depth: int
+) -> list[dict[str, Any]]:
+    """A row a layer, with our projection of it and the ratio where the compiler has it whole."""
     projected: dict[tuple[str, str], float] = {}
     for name, phase, seconds in found["projected"]:
         key = "/".join(name.split("/")[: depth or None]), phase
         projected[key] = projected.get(key, 0.0) + seconds
-    in_layers = sum(row.cycles for row in layers if row.named)
     rows = []
     for row in layers:
         seconds = row.cycles / clock if clock else row.seconds
@@ -55,31 +87,7 @@ def as_dict(
                 "ratio": ours / whole if ours is not None and whole else None,
             }
         )
-    categories: dict[str, int] = {}
-    for kernel in found["kernels"]:
-        categories[kernel["category"]] = categories.get(kernel["category"], 0) + 1
-    return {
-        "target": chosen.target.name,
-        "topology": found["topology"],
-        "devices": devices,
-        "versions": dict(found["versions"]),
-        "program_sha256": found["program_sha256"],
-        "kernels": categories,
-        "cycles": total,
-        "cycles_in_layers": in_layers / total if total else None,
-        "time_s": total / clock if clock else times(found),
-        "unestimated_kernels": sum(row.unestimated for row in layers),
-        "roofline_s": sum(row.roofline_seconds for row in layers),
-        "flops": round(sum(row.flops for row in layers)),
-        "projected_s": sum(projected.values()) or None,
-        "memory_bytes": dict(found["memory"]),
-        "collective_bytes": sum(row["collective_bytes"] for row in rows),
-        "waiting_s": waiting(found, devices, hardware.load(chosen.target.hardware).interconnect),
-        "projected_efficiency": found.get("projected_efficiency"),
-        "layers": rows,
-        "hosts": _folded(found["hosts"], depth),
-        "warnings": list(found["warnings"]),
-    }
+    return rows
 
 
 def _folded(hosts: Sequence[Sequence[str]], depth: int) -> list[list[str]]:

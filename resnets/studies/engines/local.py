@@ -1,21 +1,30 @@
 """Every run in this process; runs of one architecture share its compilation.
 
-Small networks leave most of a CPU idle, so several runs go on side by side, each in a thread.
+Small networks leave most of a CPU idle, so several runs go on side by side, each in a thread. An
+exception ends one run only. What ends the process, such as too little memory, ends them all; the
+same command goes on.
 """
 
 import collections
+import contextlib
 import os
 import threading
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 
 from resnets.errors import RunError, UserError
-from resnets.studies.grid import Row
+from resnets.studies import attempts
+from resnets.studies.attempts import Attempt, Ending
+from resnets.studies.engines import Limits
+from resnets.studies.row import Row
 from resnets.training.loop import train
 from resnets.training.progress import Display
+
+ENGINE = "local"
 
 
 def default_parallel() -> int:
@@ -23,40 +32,75 @@ def default_parallel() -> int:
     return min(2, os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
 
 
-def run(rows: Sequence[Row], directory: Path, max_parallel: int) -> list[str]:
+class _Stops:
+    """Ends the runs that go on: one when its time is over, all when the study is interrupted."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: set[threading.Event] = set()
+        self.all = False
+
+    @contextlib.contextmanager
+    def one(self, timeout_s: float | None) -> Iterator[threading.Event]:
+        """The event that ends a run; set after `timeout_s`, and with all others."""
+        event = threading.Event()
+        timer = threading.Timer(timeout_s, event.set) if timeout_s is not None else None
+        with self._lock:
+            self._runs.add(event)
+            if self.all:
+                event.set()
+        if timer:
+            timer.start()
+        try:
+            yield event
+        finally:
+            if timer:
+                timer.cancel()
+            with self._lock:
+                self._runs.remove(event)
+
+    def set_all(self) -> None:
+        with self._lock:
+            self.all = True
+            for event in self._runs:
+                event.set()
+
+
+def run(rows: Sequence[Row], directory: Path, limits: Limits) -> list[str]:
     """Run what is not done yet; a run that fails does not stop the others.
 
     Args:
       rows: the runs.
       directory: the study directory.
-      max_parallel: how many runs at once.
+      limits: runs at once; retries of unexpected errors; a timeout ends a run at its next record.
 
     Returns:
       The reasons of the runs that failed.
 
     Raises:
-      UserError: a config or a directory cannot be used.
+      RunError: the study directory cannot be written.
+      KeyboardInterrupt: from a run; the others have ended, too.
     """
     failures: list[str] = []
     compiling: dict[tuple[str, int], threading.Lock] = collections.defaultdict(threading.Lock)
     compiled: set[tuple[str, int]] = set()
-    stop = threading.Event()
+    stops = _Stops()
 
     def attempt(number: int, row: Row, display: Display) -> None:
         label = f"[{number}/{len(rows)}] {row.id}"
-        workdir = directory / "runs" / row.id
-        if stop.is_set():
-            return
-        if (workdir / "done.json").exists():
+        if (directory / "runs" / row.id / "done.json").exists():
             display.say(f"{label}: done already")
-        try:
-            train(row.load_config(), workdir, label, display, stop)
-        except RunError as error:
-            display.say(str(error))
-            failures.append(str(error))
-        except UserError:
-            stop.set()
-            raise
+            return
+        for left in range(limits.retries, -1, -1):
+            if stops.all:
+                return
+            reason, again = _attempt(row, directory, label, display, stops, limits.timeout_s)
+            if not reason:
+                return
+            display.say(reason)
+            if not again or not left:
+                failures.append(reason)
+                return
 
     def one(number: int, row: Row, display: Display) -> None:
         architecture = (row.arm, row.depth)
@@ -67,12 +111,46 @@ def run(rows: Sequence[Row], directory: Path, max_parallel: int) -> list[str]:
         else:
             attempt(number, row, display)
 
-    with Display() as display, ThreadPoolExecutor(max_parallel) as pool:
+    parallel = limits.max_parallel or default_parallel()
+    with Display() as display, ThreadPoolExecutor(parallel) as pool:
         jobs = [pool.submit(one, number, row, display) for number, row in enumerate(rows, 1)]
         try:
             for job in jobs:
                 job.result()
         except BaseException:
-            stop.set()
+            stops.set_all()
             raise
     return failures
+
+
+def _attempt(
+    row: Row, directory: Path, label: str, display: Display, stops: _Stops, timeout_s: float | None
+) -> tuple[str, bool]:
+    """Make one attempt; return why it failed, if it did, and whether another one may not."""
+    try:
+        begun = attempts.begin(directory, row.id, ENGINE)
+        begun.take_home()
+    except OSError as error:
+        raise RunError(f"{directory} cannot be written: {error.strerror}") from None
+    with attempts.beating(begun), stops.one(timeout_s) as stop:
+        try:
+            train(row.load_config(), begun.home, label, display, stop)
+        except (RunError, UserError) as error:
+            return _failed(begun, str(error)), False
+        except KeyboardInterrupt:
+            if stop.is_set() and not stops.all:
+                more = "with more time it goes on from its last checkpoint"
+                return _failed(begun, f"{label}: took longer than {timeout_s:g} s; {more}"), False
+            begun.end(Ending("preempted", "interrupted"))
+            raise
+        except Exception as error:
+            begun.log.write_text(traceback.format_exc(), encoding="utf-8")
+            said = " ".join(str(error).split())
+            return _failed(begun, f"{label}: {type(error).__name__}: {said}"), True
+    begun.end(Ending("done"))
+    return "", False
+
+
+def _failed(attempt: Attempt, reason: str) -> str:
+    attempt.end(Ending("failed", reason))
+    return reason

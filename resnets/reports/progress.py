@@ -1,0 +1,166 @@
+"""How far one run came: what its directory holds, and what its attempts say."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resnets.errors import UserError
+from resnets.reports.attempts import LastAttempt, last_attempt, run_directory
+from resnets.reports.files import Record, read_lines, read_object
+
+Status = Literal["done", "failed", "running", "partial", "queued"]
+STATUSES: tuple[Status, ...] = ("done", "failed", "running", "partial", "queued")
+"""`partial` has begun and stands still: interrupted, preempted or lost."""
+
+
+@dataclass(frozen=True)
+class Final:
+    """A run's final numbers, on whole splits; None where the number was not finite.
+
+    Attributes:
+      train_loss: cross-entropy, nats.
+      train_error_pct: percent.
+      test_error_pct: percent.
+      steps: optimizer steps taken.
+      wall_s: seconds.
+    """
+
+    train_loss: float | None
+    train_error_pct: float | None
+    test_error_pct: float | None
+    steps: int
+    wall_s: float | None
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The errors at the end of one epoch.
+
+    Attributes:
+      epoch: epochs finished, from 1.
+      train_error_pct: percent, running mean over the epoch; None where missing or not finite.
+      test_error_pct: percent, whole split; None where not evaluated or not finite.
+    """
+
+    epoch: int
+    train_error_pct: float | None
+    test_error_pct: float | None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a run's numbers come from.
+
+    Attributes:
+      versions: package versions, `jax 0.10.2, ...`.
+      commit: of the code.
+      devices: what it ran on.
+    """
+
+    versions: str
+    commit: str
+    devices: str
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _not_finite(record: Record, keys: Iterable[str]) -> list[str]:
+    return [k for k in keys if k in record.fields and _finite(record.number(k)) is None]
+
+
+_ERRORS = ("train_error_pct", "test_error_pct")
+_NUMBERS = ("train_loss", *_ERRORS)
+
+
+def _final(file: Path) -> tuple[Final, list[str]]:
+    record = read_object(file)
+    loss, train, test, wall = (
+        _finite(record.number(key))
+        for key in ("train_loss", "train_error_pct", "test_error_pct", "wall_s")
+    )
+    notes = [f"final {key} is not finite" for key in _not_finite(record, _NUMBERS)]
+    return Final(loss, train, test, record.integer("steps"), wall), notes
+
+
+def _curve(file: Path) -> tuple[tuple[Epoch, ...], list[str]]:
+    if not file.exists():
+        return (), ["no metrics.jsonl, so no curve"]
+    records, torn = read_lines(file, may_be_torn=True)
+    # A resumed run may take an epoch again: the later record counts.
+    epochs: dict[int, Epoch] = {}
+    lost: dict[str, int] = {}
+    for record in records:
+        if record.fields.get("kind") != "epoch":
+            continue
+        epoch = record.integer("epoch")
+        train, test = (
+            _finite(record.number(key)) if key in record.fields else None for key in _ERRORS
+        )
+        epochs[epoch] = Epoch(epoch, train, test)
+        for key in _not_finite(record, _NUMBERS):
+            lost.setdefault(key, epoch)
+    notes = [f"{key} is not finite at epoch {epoch}" for key, epoch in lost.items()]
+    if torn:
+        notes.append("the last line of metrics.jsonl is cut off and left out")
+    return tuple(epochs[epoch] for epoch in sorted(epochs)), notes
+
+
+def _provenance(file: Path) -> Provenance | None:
+    if not file.exists():
+        return None
+    record = read_object(file)
+    versions, devices = record.fields.get("versions"), record.fields.get("devices")
+    return Provenance(
+        versions=", ".join(f"{name} {version}" for name, version in versions.items())
+        if isinstance(versions, dict)
+        else "unknown",
+        commit=str(record.fields.get("git_commit", "unknown")),
+        devices=", ".join(map(str, devices)) if isinstance(devices, list) else "unknown",
+    )
+
+
+def progress(study: Path, run_id: str) -> dict[str, Any]:
+    """Everything about a run that the manifest does not tell, by the names of `Run`'s attributes.
+
+    Raises:
+      UserError: a file is malformed.
+    """
+    while True:
+        directory = run_directory(study, run_id)
+        try:
+            return _read(directory, last_attempt(study, run_id))
+        except UserError:  # an attempt may take the directory over while it is read
+            if directory == run_directory(study, run_id):
+                raise
+
+
+def _read(directory: Path, attempt: LastAttempt | None) -> dict[str, Any]:
+    known: dict[str, Any] = {"status": "queued", "final": None, "curve": (), "provenance": None}
+    known["attempt"] = attempt.number if attempt else 0
+    begun = directory.is_dir() and any(directory.iterdir())
+    if not begun and attempt is None:
+        return known | {"notes": ()}
+    notes: list[str] = []
+    if begun:
+        known["provenance"] = _provenance(directory / "config.json")
+        known["curve"], notes = _curve(directory / "metrics.jsonl")
+    if (directory / "done.json").exists():
+        known["status"] = "done"
+        known["final"], final_notes = _final(directory / "done.json")
+        notes = final_notes + notes
+    elif attempt and attempt.outcome in ("running", "failed"):
+        known["status"] = attempt.outcome
+        notes = [attempt.reason, *notes] if attempt.reason else notes
+    elif (directory / "failed.json").exists():
+        known["status"] = "failed"
+        notes.insert(0, read_object(directory / "failed.json").text("reason"))
+    else:
+        known["status"] = "partial"
+        last = known["curve"][-1].epoch if known["curve"] else 0
+        notes.insert(0, f"{last} epoch{'s' * (last != 1)} finished")
+        notes += [attempt.reason] if attempt and attempt.reason else []
+    return known | {"notes": tuple(notes)}
