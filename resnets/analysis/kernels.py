@@ -17,6 +17,7 @@ FREE = frozenset(
         *("add-dependency", "opt-barrier", "partition-id", "replica-id", "domain"),
     ]
 )
+_FREE_CALLS = {"ConcatBitcast"}  # slices that were fetched side by side, seen as one array
 _POOLING = {"reduce-window", "select-and-scatter"}
 _VIEWS = ("broadcast", "iota", "reshape")
 _PARTIAL = ("slice", "dynamic-slice", "gather")
@@ -108,7 +109,8 @@ def scheduled(
 ) -> Iterator[tuple[int, Instruction, int | None]]:
     """What a computation launches: where it stands, the instruction, how often it runs."""
     for instruction in module.computations[where].instructions.values():
-        if instruction.opcode in FREE or instruction.opcode.endswith(("-done", "-update")):
+        free = instruction.opcode in FREE or instruction.detail in _FREE_CALLS
+        if free or instruction.opcode.endswith(("-done", "-update")):
             continue
         if instruction.opcode not in _SEQUENCES:
             yield where, instruction, runs

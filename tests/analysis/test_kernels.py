@@ -91,6 +91,15 @@ def test_bytes_of_a_fusion_are_split_by_what_its_layers_would_write():
     assert (head.bytes, tail.bytes) == (fusion.bytes // 2, fusion.bytes // 2)
 
 
+def test_a_view_of_fetched_slices_is_no_kernel():
+    found, _ = read(
+        "HloModule m\nENTRY e { p = f32[4] parameter(0)\n"
+        ' v = f32[8] custom-call(p, p), custom_call_target="ConcatBitcast"\n'
+        " ROOT c = f32[8] copy(v) }"
+    )
+    assert [kernel.kind for kernel in found] == ["copy"]
+
+
 def test_pooling_weighs_as_often_as_its_window_has_positions():
     text = """HloModule net, is_scheduled=true
 larger { a = f32[] parameter(0)

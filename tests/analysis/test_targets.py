@@ -10,6 +10,7 @@ import math
 from pathlib import Path
 
 import pytest
+from jaxlib import _hlo
 
 from resnets.analysis import hardware
 from resnets.analysis.scopes import Scopes
@@ -177,6 +178,23 @@ def test_a_machine_that_is_fitted_to_a_compilers_estimates_gives_them_back():
     rates = sorted(2 * math.prod(slow[name]) / took[name] * 1e9 for name in slow)
     assert told == pytest.approx(rates)
     assert machine.unit_for("pooling").peak["bfloat16"] == pytest.approx(4000 / 800 * 1e9)
+
+
+def test_a_slice_that_is_fetched_beside_the_kernels_is_a_copy():
+    text = """HloModule m, is_scheduled=true
+fetch { p = f32[8,8] parameter(0)
+  ROOT s = f32[4,8] slice(p), slice={[0:4],[0:8]} }
+ENTRY e { x = f32[8,8] parameter(0)
+  begun = ((f32[8,8]), f32[4,8], u32[]) async-start(x), calls=fetch
+  near = f32[4,8] async-done(begun)
+  ROOT own = f32[2,8] slice(near), slice={[0:2],[0:8]} }
+"""
+    module = _hlo.hlo_module_from_text(text).as_serialized_hlo_module_proto()
+    kernels, _ = read_kernels(module, Scopes("Net", [], False))
+    assert {kernel.name: kernel.category for kernel in kernels} == {
+        "s": "copy",
+        "own": "elementwise",
+    }
 
 
 def test_the_table_names_units_totals_and_our_projection(inference):

@@ -18,6 +18,7 @@ from resnets.analysis.kernels import (
 from resnets.analysis.scopes import Scopes
 
 _COPIES = ("copy", "copy-start", "slice-start", "dynamic-slice-start", "transpose")
+_FETCHES = ("slice", "dynamic-slice", "copy")
 _MOVES = {"parameter", "transpose", "convert", "bitcast", "copy", "reshape", "tuple"}
 _COLLECTIVES = (
     "all-reduce",
@@ -112,6 +113,10 @@ def read_kernels(
         for called in instruction.called
     }
     for number, (inside, inner) in places.items():
+        if (
+            inside in starts and found[number].kind in _FETCHES
+        ):  # beside the kernels, for a later one
+            found[number] = dataclasses.replace(found[number], category="copy")
         where, start = starts.get(inside, (inside, inner))
         if (inside, inner) not in owned:
             served = _served(where, start, readers, owned)
