@@ -2,17 +2,19 @@
 
 The model is a roofline (Williams et al. 2009) of as many roofs as the machine has compute units and
 memory boundaries, step by step: `lower` if everything overlaps, `upper` if nothing does, `estimate`
-with the overlap and overhead that the hardware file states.
+with the overlap and overhead that the hardware file states. On a machine that fetches ahead, the
+estimate of a step runs from the end of the one before.
 """
 
 import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from resnets.analysis.hardware import Hardware, Memory
 from resnets.analysis.hierarchy import Plan, plan
+from resnets.analysis.prefetch import Stage, spans
 from resnets.analysis.rates import rate
 from resnets.analysis.schedule import Schedule, Step
 
@@ -207,9 +209,6 @@ def timed(
             units[unit.name] = units.get(unit.name, 0.0) + count / reached
         moved = {name: of_step[number] for name, of_step in traffic.items()}
         memories = {name: _seconds(hardware.memory(name), *moved[name]) for name in moved}
-        times = [*units.values(), *memories.values()]
-        longest = max(times, default=0.0)
-        hidden = hardware.overlap * (sum(times) - longest)
         steps.append(
             StepTime(
                 step,
@@ -218,10 +217,42 @@ def timed(
                 {name: read for name, (read, _) in moved.items()},
                 {name: written for name, (_, written) in moved.items()},
                 hardware.overhead,
-                hardware.overhead + sum(times) - hidden,
+                _estimate(hardware, units, memories),
             )
         )
+    if hardware.prefetch:
+        steps = _fetched_ahead(schedule, hardware, steps)
     return Projection(hardware, schedule, residency, tiling, tuple(steps), plans, tuple(warnings))
+
+
+def _estimate(
+    hardware: Hardware, units: Mapping[str, float], memories: Mapping[str, float]
+) -> float:
+    """Seconds of a step, with the machine's overlap and overhead."""
+    times = [*units.values(), *memories.values()]
+    hidden = hardware.overlap * (sum(times) - max(times, default=0.0))
+    return hardware.overhead + sum(times) - hidden
+
+
+def _fetched_ahead(
+    schedule: Schedule, hardware: Hardware, steps: Sequence[StepTime]
+) -> list[StepTime]:
+    """The steps with what the program is given fetched beside the steps before."""
+    outer, room = hardware.memories[-1], hardware.total_capacity(hardware.memories[-2])
+    stages, seen = [], set[int]()
+    for timed_step in steps:
+        fresh = {t: size for t, size in timed_step.step.reads if t in schedule.inputs - seen}
+        seen.update(fresh)
+        read, written = timed_step.read[outer.name], timed_step.written[outer.name]
+        ahead = min(sum(fresh.values()), read)
+        own = _seconds(outer, read - ahead, written)
+        memories = {**timed_step.memories, outer.name: own}
+        stages.append(Stage(_estimate(hardware, timed_step.units, memories), ahead, own))
+    found = spans(stages, outer.read, room)
+    return [
+        dataclasses.replace(timed_step, estimate=span)
+        for timed_step, span in zip(steps, found, strict=True)
+    ]
 
 
 def _operands(schedule: Schedule, step: Step) -> tuple[int, int]:

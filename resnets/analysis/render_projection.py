@@ -98,6 +98,7 @@ def hardware_dict(hardware: Hardware) -> dict[str, Any]:
         "cores": hardware.cores,
         "overhead_s": hardware.overhead,
         "overlap": hardware.overlap,
+        "prefetch": hardware.prefetch,
         "memories": [
             {
                 "name": memory.name,

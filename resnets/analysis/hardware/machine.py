@@ -34,7 +34,7 @@ DTYPES = (
 
 TOPOLOGIES = ("ring", "torus2d", "torus3d", "switch")
 
-_RESERVED = ("cores", "overhead", "overlap", "interconnect")
+_RESERVED = ("cores", "overhead", "overlap", "prefetch", "interconnect")
 
 
 def _above_zero(name: str, value: float, may_be_infinite: bool = False) -> None:
@@ -200,6 +200,7 @@ class Hardware:
       overhead: seconds an operation that is launched.
       overlap: share of the shorter of computing and moving that hides behind the longer, 0 to 1.
       interconnect: links to other devices, if described.
+      prefetch: what a program is given (weights, images) is fetched beside the steps before.
     """
 
     name: str
@@ -210,6 +211,7 @@ class Hardware:
     overhead: float
     overlap: float
     interconnect: Interconnect | None = None
+    prefetch: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.isprintable():
@@ -221,6 +223,10 @@ class Hardware:
         if not self.memories:
             raise UserError("memory: there is none; add a [[memory]], the last is external memory")
         _distinct([memory.name for memory in self.memories] + [unit.name for unit in self.units])
+        if self.prefetch and len(self.memories) < 2:
+            raise UserError(
+                "prefetch needs a memory on chip to fetch into; add a [[memory]] for it"
+            )
         self._check_order()
         self._check_kinds()
 

@@ -96,9 +96,8 @@ class _Table:
 
 
 def _hardware(top: _Table) -> Hardware:
-    top.only(
-        ("name", "description", "cores", "overhead", "overlap", "memory", "unit", "interconnect")
-    )
+    whole = ("name", "description", "cores", "overhead", "overlap", "prefetch")
+    top.only((*whole, "memory", "unit", "interconnect"))
     memories = top.tables("memory")
     return Hardware(
         top.value("name", str),
@@ -109,6 +108,7 @@ def _hardware(top: _Table) -> Hardware:
         top.quantity("overhead", "s"),
         top.share("overlap"),
         _interconnect(top.table("interconnect")) if "interconnect" in top.values else None,
+        top.value("prefetch", bool) if "prefetch" in top.values else False,
     )
 
 

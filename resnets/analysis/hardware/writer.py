@@ -56,6 +56,8 @@ def _lines(hardware: Hardware) -> _Lines:
     yield f"cores = {hardware.cores}", "cores"
     yield _number("overhead", hardware.overhead, "s"), "overhead"
     yield f"overlap = {float(hardware.overlap)!r}", "overlap"
+    if hardware.prefetch:
+        yield "prefetch = true", "prefetch"
     for memory in hardware.memories:
         yield from _memory(memory, external=memory is hardware.memories[-1])
     for unit in hardware.units:

@@ -4,7 +4,8 @@ It is to a compiler's cost model what `calibration.fit` is to a machine. The two
 nine layers of ten take at least what their bytes take, those of main memory among the layers that
 mostly work on it. Layers that take longer than that give the rate of their shape: that of a whole
 layer with its normalisation and activation, so that the small kernels and copies around a
-convolution are in it. What memory holds up says nothing of the product.
+convolution are in it. What memory holds up says nothing of the product. Copies that run beside the
+kernels have no estimate: the machine fetches ahead.
 """
 
 import dataclasses
@@ -98,6 +99,7 @@ def _with(
     return dataclasses.replace(
         machine,
         overhead=overhead,
+        prefetch=True,
         memories=(
             dataclasses.replace(inner, read=memories.near, write=memories.near),
             dataclasses.replace(outer, read=memories.far, write=memories.far),
@@ -120,7 +122,8 @@ def _memories(layers: Sequence[_Layer]) -> _Memories:
 
 def _layers(found: Mapping[str, Any], clock: float, overhead: float) -> Iterator[_Layer]:
     """Layers with one product, and pooling."""
-    rows = {(row.name, row.phase): row for row in by_layer(found)}
+    kernels = [kernel for kernel in found["kernels"] if kernel["category"] != "copy"]
+    rows = {(row.name, row.phase): row for row in by_layer({"kernels": kernels})}
 
     def whole(amount: str) -> dict[tuple[str, str], float]:
         return joined({key: getattr(row, amount) for key, row in rows.items()}, found["hosts"])
