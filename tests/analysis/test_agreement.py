@@ -30,6 +30,7 @@ def test_what_the_compiler_does_not_estimate_is_not_compared():
 
 def test_ranks_need_three_pairs():
     assert math.isnan(agreement.rank([(1, 2), (2, 3)]))
+    assert math.isnan(agreement.rank([(1, 2), (1, 3), (1, 4)])), "one value has no ranks"
     assert agreement.rank([(1, 20), (2, 30), (9, 40)]) == pytest.approx(1)
     assert agreement.rank([(1, 40), (2, 30), (9, 20)]) == pytest.approx(-1)
 

@@ -47,8 +47,8 @@ def layer_pairs(content: Mapping[str, Any]) -> list[tuple[float, float]]:
 
 
 def rank(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rank correlation; not a number of fewer than three pairs."""
-    if len(pairs) < 3:
+    """Spearman's rank correlation; not a number of fewer than three pairs or of equal values."""
+    if len(pairs) < 3 or any(len(set(values)) == 1 for values in zip(*pairs, strict=True)):
         return math.nan
     return float(spearmanr(*zip(*pairs, strict=True)).statistic)
 
