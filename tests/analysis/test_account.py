@@ -20,7 +20,7 @@ FIELDS = {"googlenet": {"bn": True, "five_by_five": False}}
 def torchvision():
     with (MODELS / "torchvision_models.csv").open() as file:
         rows = [tuple(row.values()) for row in csv.DictReader(file)]
-    large = ("densenet161", "densenet169", "densenet201")
+    large = ("densenet121", "densenet161", "densenet169", "densenet201")
     return [pytest.param(*row, marks=pytest.mark.slow if row[0] in large else ()) for row in rows]
 
 
@@ -137,8 +137,13 @@ def test_unnamed_work_of_the_step_is_small(resnet50_step):
 @pytest.mark.parametrize(
     ("name", "fields", "options"),
     [
-        ("cifar_resnet14", {}, {}),
-        ("cifar_plain14", {}, {"clip_norm": 1.0, "optimizer": "adam", "average_decay": 0.9}),
+        pytest.param("cifar_resnet14", {}, {}, marks=pytest.mark.slow),
+        pytest.param(
+            "cifar_plain14",
+            {},
+            {"clip_norm": 1.0, "optimizer": "adam", "average_decay": 0.9},
+            marks=pytest.mark.slow,
+        ),
         ("preact_resnet14", {"dtype": "bfloat16"}, {"accumulation": 2}),
     ],
 )
@@ -182,7 +187,10 @@ def test_activation_memory_of_a_tower():
     assert account.activations.rematerialised_bytes <= account.activations.kept_bytes
 
 
-@pytest.mark.parametrize(("name", "size"), [("vgg11", 32), ("lenet5", 32), ("resnet18", 32)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("vgg11", 32), ("lenet5", 32), pytest.param("resnet18", 32, marks=pytest.mark.slow)],
+)
 def test_half_precision_keeps_half_the_activations_and_no_weights(name, size):
     kept = []
     for dtype in ("float32", "bfloat16"):

@@ -264,7 +264,7 @@ def passes(name, **fields):
 
 
 @pytest.mark.parametrize("fused", ["none", "epilogue"])
-@pytest.mark.parametrize("name", ["cifar_resnet20", "lenet5"])
+@pytest.mark.parametrize("name", [pytest.param("cifar_resnet20", marks=pytest.mark.slow), "lenet5"])
 def test_every_parameter_has_a_gradient_of_four_bytes(name, fused):
     found = scaling.gradients(*scheduled(name, fused))
     assert sum(gradient.bytes for gradient in found) == 4 * sum(lowered(name).parameters.values())

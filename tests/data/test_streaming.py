@@ -63,6 +63,7 @@ class TestTraining:
                 assert (array.shape, array.dtype) == ((BATCH,), dtype)
             assert batch.counted.all()
 
+    @pytest.mark.slow
     def test_a_run_that_goes_on_sees_what_one_never_interrupted_sees(self, dataset):
         whole = list(dataset.train_batches(7, BATCH, 0, 7))
         for step in (1, 2, 5):

@@ -85,7 +85,13 @@ def test_cifar_networks_have_the_parameters_of_the_papers_formula(name, argument
 
 
 @pytest.mark.parametrize(
-    "name", ["densenet121", "densenet161", "densenet_cifar40_12", "densenet_bc100_12"]
+    "name",
+    [
+        "densenet121",
+        pytest.param("densenet161", marks=pytest.mark.slow),
+        "densenet_cifar40_12",
+        "densenet_bc100_12",
+    ],
 )
 def test_a_network_has_as_many_weighted_layers_as_its_name_says(name):
     paths = traverse_util.flatten_dict(shapes(name)["params"])

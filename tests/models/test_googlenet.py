@@ -75,6 +75,7 @@ def test_heads_speak_in_training_only(size):
     }
 
 
+@pytest.mark.slow
 def test_without_heads_there_is_no_trace_of_them():
     model = models.create("googlenet", auxiliary=False)
     assert not [k for k in shapes("googlenet", 32, auxiliary=False)["params"] if "aux" in k]

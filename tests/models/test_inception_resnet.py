@@ -41,6 +41,7 @@ def test_parameters(version, overrides, expected):
     assert entries(shapes(f"inception_resnet_v{version}", 299, **overrides)["params"]) == expected
 
 
+@pytest.mark.slow
 def test_variables_of_v2_are_as_many_as_keras_counts():
     assert entries(shapes("inception_resnet_v2", 75, auxiliary=False)) == 55_873_736
 

@@ -221,15 +221,20 @@ def test_dropout_acts_between_the_convolutions_in_training_only(preactivation):
     assert np.any(np.asarray(first) != np.asarray(second))
 
 
-FORMS = [
-    {"preactivation": True, "early_activation": True, "shortcut": "A", "dropout": 0.3},
-    {"preactivation": True, "early_activation": True, "block": "bottleneck", "strided": "1x1"},
-    {"preactivation": True, "width_factor": 2, "dropout": 0.3},
-    {"block": "bottleneck", "groups": 2, "base_width": 128, "dropout": 0.1},
+EARLY = {"preactivation": True, "early_activation": True}
+FORMS = [  # the slow ones have a like in test_every_network.py
+    pytest.param(EARLY | {"shortcut": "A", "dropout": 0.3}, id="preact", marks=pytest.mark.slow),
+    pytest.param(EARLY | {"block": "bottleneck", "strided": "1x1"}, id="preact_bottleneck"),
+    pytest.param({"preactivation": True, "width_factor": 2, "dropout": 0.3}, id="wide"),
+    pytest.param(
+        {"block": "bottleneck", "groups": 2, "base_width": 128, "dropout": 0.1},
+        id="resnext",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=["preact", "preact_bottleneck", "wide", "resnext"])
+@pytest.mark.parametrize("form", FORMS)
 def test_every_parameter_gets_a_gradient_in_loops_over_blocks(form):
     x, model = images(), tiny(scan_blocks=True, **form)
 

@@ -33,6 +33,7 @@ def results(directory, rows):
 
 
 def test_runs_side_by_side_equal_runs_one_after_another_bit_for_bit(rows, tmp_path):
+    rows = rows[:3]  # of both arms
     assert local.run(rows, tmp_path / "one", Limits(1)) == []
     assert local.run(rows, tmp_path / "two", Limits(2)) == []
     assert results(tmp_path / "one", rows) == results(tmp_path / "two", rows)

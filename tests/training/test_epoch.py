@@ -61,6 +61,7 @@ def test_an_epoch_takes_every_training_example_once_in_an_order_of_its_own(
     assert list(first) != list(second)
 
 
+@pytest.mark.slow  # test_step.py holds a step on eight against one
 def test_eight_devices_train_an_epoch_as_one_does(make_recipe, small_data):
     results = []
     for devices in (1, 8):

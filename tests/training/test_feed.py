@@ -231,6 +231,7 @@ def test_a_field_of_data_in_memory_is_refused(streamed_config):
         setup.prepare(config)
 
 
+@pytest.mark.slow
 def test_the_command_trains_with_worker_processes_and_leaves_nothing_behind(directory, tmp_path):
     fields = {"data.workers": 1, "epochs": 1, "data.directory": directory, "data.test": ""}
     flags = SMALL | fields

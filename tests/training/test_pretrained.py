@@ -41,6 +41,7 @@ def parameters(fields):
     return flatten(stacking.unstack(jax.device_get(state.params)))
 
 
+@pytest.mark.slow  # tests/cli/test_export.py starts one from what it exported
 def test_a_run_starts_from_the_file_and_says_so(weights, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "resnets"):
         result = train(config(init_from=str(weights)), tmp_path / "run", "run")

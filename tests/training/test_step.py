@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from resnets import models
 from resnets.data.augmentation import normalise
@@ -168,6 +169,7 @@ def test_evaluation_normalises_and_does_not_augment(make_recipe, small_data):
     )
 
 
+@pytest.mark.slow  # test_every_network.py has a scanned form, too
 def test_every_parameter_of_a_scanned_network_gets_a_gradient(make_recipe, small_data):
     model = models.create("cifar_resnet20", 4, scan_blocks=True)
     before, after, _ = one_step(make_recipe(model=model, optimizer="sgd:momentum=0"), small_data)
