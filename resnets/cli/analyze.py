@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnets.cli import backend, scenario, subject
+from resnets.cli import backend, scenario, subject, targets
 from resnets.cli.parser import Parser, int_list
 from resnets.errors import UserError
 
@@ -48,7 +48,8 @@ what stays on chip between steps. --tiling=once takes every operand once, search
 fit, double with room for the next tile, too.
 
 --target=tpu_v4|tpu_v5e|tpu_v5p|tpu_v6e[:TOPOLOGY] compiles the program with that machine's own
-compiler, which `launch.sh install` brings, and shows its estimates beside our projection.
+compiler, which `launch.sh install` brings, and shows its estimates beside our projection;
+--effort=quick asks a TPU's whether and into how much memory a program compiles, not how fast it is.
 exit status: 0 done, 1 failed, 2 bad arguments."""
 
 FORMATS = ("table", "csv", "json")
@@ -62,6 +63,7 @@ def _parser() -> Parser:
     add("--compiled", action="store_true", help="also what this machine's compiler makes of it")
     add("--depth", type=int, default=0, metavar="N", help="fold rows to N parts of their names")
     add("--target", default="", metavar="NAME[:TOPOLOGY]", help="compile for a machine elsewhere")
+    add("--effort", choices=targets.EFFORTS, default="full", help=targets.EFFORT)
     add("--devices", type=int_list, default=(), metavar="1,8,64", help="scale a training step")
     add("--charts", default="", metavar="DIR", help="write roofline, layer times and occupancy")
     add("--format", choices=FORMATS, default="table", help="default: table")
@@ -87,6 +89,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--charts needs --hardware=NAME|FILE.toml")
     if args.target:
         return _target(args, overrides)
+    if args.effort != "full":
+        parser.error(f"--effort={args.effort} needs --target")
     if args.devices and not (args.hardware and args.phase == "train"):
         parser.error("--devices scales a training step: add --phase=train and --hardware=NAME|FILE")
     if any(count < 1 for count in args.devices):
@@ -104,8 +108,6 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _target(args: argparse.Namespace, overrides: list[str]) -> int:
-    from resnets.cli import targets
-
     subject.check(args, overrides)
     if args.hardware or args.compiled or args.charts or args.compare:
         raise UserError("--target stands alone: leave out --hardware, --compiled and --charts")

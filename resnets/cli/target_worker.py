@@ -54,7 +54,7 @@ def _compile(job: dict[str, Any]) -> dict[str, Any]:
         return _chain(job["chain"], args.batch_size, chosen, programs, mesh)
     network = subject.given(args, job["overrides"])
     lowered = subject.lower(network, args, platform, mesh, prepared=False)
-    found = program.compiled(lowered, chosen, programs)
+    found = program.compiled(lowered, chosen, programs, job["effort"] == "quick")
     if devices > 1:  # our own projection is of one device's part of the batch
         args.batch_size //= devices
         lowered = subject.lower(network, args, platform, prepared=False)

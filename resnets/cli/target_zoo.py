@@ -18,6 +18,7 @@ _EPILOG = """\
 examples:
   launch.sh validate --target=tpu_v5e --models=resnet18,resnet50,vgg16 --batch_sizes=1,128
   launch.sh validate --target=tpu_v5e --phase=train --batch_sizes=128 --out=tpu_v5e_train.csv
+  launch.sh validate --target=tpu_v5e --phase=train --effort=quick --time_limit=1800
   launch.sh validate --target=tpu_v5e --models=resnet50 --phase=train --devices=1,4,16 \\
       --batch_sizes=128
 
@@ -37,6 +38,8 @@ def _parser() -> Parser:
     add("--dtype", choices=subject.DTYPES, default="bfloat16", help="default: bfloat16")
     add("--devices", type=int_list, default=(1,), metavar="1,4", help="default: 1")
     add("--hardware", default="", metavar="FILE", help="of our projection (default: the vendor's)")
+    add("--effort", choices=targets.EFFORTS, default="full", help=targets.EFFORT)
+    add("--time_limit", type=float, default=targets.SECONDS, metavar="SECONDS", help="a program's")
     add("--out", default="", metavar="TABLE.csv", help="write a row for each program")
     add("--format", choices=("table", "csv", "json"), default="table", help="default: table")
     return parser
@@ -74,8 +77,16 @@ def main(argv: Sequence[str]) -> int:
         print(agreement.as_table(rows))
         if args.devices != (1,):
             print("\n" + agreement.scaling_table(rows))
-        print("\n" + agreement.in_words(found) if found else "\nnothing compiled")
+        print("\n" + _in_words(args.effort, found))
     return 0 if contents else 1
+
+
+def _in_words(effort: str, found: Any) -> str:
+    from resnets.analysis.targets import agreement, program
+
+    if not found:
+        return "nothing compiled"
+    return program.QUICK_TIMES if effort == "quick" else agreement.in_words(found)
 
 
 def _imagenet() -> list[str]:
@@ -95,7 +106,14 @@ def _one(
     today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     try:
         compiled = targets.compiled(
-            args.target, chosen.target.extra, devices, flags, [], hardware=args.hardware
+            args.target,
+            chosen.target.extra,
+            devices,
+            flags,
+            [],
+            (args.time_limit, targets.GIGABYTES),
+            args.hardware,
+            args.effort,
         )
     except RunError as error:
         failure = {"model": name, "phase": args.phase, "batch_size": batch, "failure": str(error)}
@@ -103,4 +121,5 @@ def _one(
     content = render.as_dict(compiled, chosen, devices)
     versions = " ".join(f"{key}={value}" for key, value in compiled["versions"].items())
     row = agreement.row_of(name, args.phase, batch, content)
+    row["effort"] = compiled["effort"]
     return row | {"dtype": args.dtype, "versions": versions, "date": today}, content

@@ -22,6 +22,8 @@ EXTRAS = {"tpu": "libtpu", "cuda": "jax-cuda13-pjrt"}
 """The package that brings each compiler; what runs programs on a device is not needed."""
 
 SECONDS, GIGABYTES = 900, 18
+EFFORTS = ("full", "quick")
+EFFORT = "of a TPU's compiler (default: full); quick takes a tenth, for programs that run slower"
 WORKER = "resnets.cli.target_worker"
 _POLL = 0.2
 _MISTAKE = 3
@@ -83,6 +85,7 @@ def compiled(
     overrides: list[str],
     limits: tuple[float, float] = (SECONDS, GIGABYTES),
     hardware: str = "",
+    effort: str = "full",
 ) -> dict[str, Any]:
     """Compile one program, or find it compiled, and project it onto a machine.
 
@@ -94,12 +97,17 @@ def compiled(
       overrides: of its config.
       limits: seconds and gigabytes that the compilation may take.
       hardware: a hardware file or name; empty for the target's own.
+      effort: one of `EFFORTS`; a program made quickly runs several times as long.
 
     Raises:
-      UserError: the compiler is not installed, or a mistake in the network's options.
+      UserError: the compiler is not installed or knows no efforts, or a mistake in the network's
+        options.
       RunError: the compiler failed, crashed, or took too long or too much memory.
     """
+    if effort != "full" and extra != "tpu":
+        raise UserError(f"--effort={effort} is for TPUs; {target} compiles in full only")
     job = {"target": target, "devices": devices, "subject": subject, "overrides": overrides}
+    job["effort"] = effort
     return _found(job | {"hardware": hardware, "chain": 0}, extra, limits)
 
 
@@ -112,6 +120,7 @@ def compiled_chain(target: str, extra: str, width: int, batch_size: int) -> dict
     """
     subject = [f"chain of width {width}", f"--batch_size={batch_size}"]
     job = {"target": target, "devices": 1, "subject": subject, "overrides": []}
+    job["effort"] = "full"
     return _found(job | {"hardware": "", "chain": width}, extra, (SECONDS, GIGABYTES))
 
 
@@ -143,7 +152,9 @@ def show(args: argparse.Namespace, overrides: list[str], devices: int) -> int:
     if args.batch_size % devices:
         raise UserError(f"--batch_size={args.batch_size} does not divide by --devices={devices}")
     given = subject.as_arguments(args)
-    found = compiled(args.target, chosen.target.extra, devices, given, overrides)
+    found = compiled(
+        args.target, chosen.target.extra, devices, given, overrides, effort=args.effort
+    )
     content = render.as_dict(found, chosen, devices, args.depth)
     if args.format == "json":
         print(writing.as_json(content))

@@ -44,7 +44,15 @@ def mesh(chosen: Slice, devices: int) -> Mesh:
     return jax.make_mesh((devices,), ("data",), (AxisType.Auto,), devices=found[:devices])
 
 
-def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
+QUICK = {"exec_time_optimization_effort": -1.0}
+"""What makes XLA's TPU compiler a tenth as long: no search of tiles, nothing kept on chip."""
+
+QUICK_TIMES = "compiled with little effort: cycles are several times those of the full compiler"
+
+
+def compiled(
+    lowered: Lowered, chosen: Slice, programs: Path, quick: bool = False
+) -> dict[str, Any]:
     """Compile, unless the same program was before, and read the result; JSON-able.
 
     What is kept is the compiler's own program, so that reading it better needs no compilation.
@@ -53,18 +61,20 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
       lowered: for devices of the slice.
       chosen: the slice.
       programs: folder of compiled programs by their hash.
+      quick: spend little on the program's own time, which is then several times as long.
 
     Raises:
       AnalysisError: the compiler refuses the program; its own first line.
     """
     versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
     versions |= {chosen.target.extra: compiler_version(chosen.target.extra)}
-    key = json.dumps([lowered.lowered.as_text(), chosen.topology, versions], sort_keys=True)
+    parts = [lowered.lowered.as_text(), chosen.topology, versions, *([QUICK] if quick else [])]
+    key = json.dumps(parts, sort_keys=True)
     digest = hashlib.sha256(key.encode()).hexdigest()
     facts, module = programs / f"{digest}.json", programs / f"{digest}.pb.gz"
     if not facts.exists():
         programs.mkdir(parents=True, exist_ok=True)
-        optimised, about = _compile(lowered, chosen)
+        optimised, about = _compile(lowered, _options(chosen, quick))
         module.write_bytes(gzip.compress(optimised, mtime=0))
         half = facts.with_suffix(".part")
         half.write_text(json.dumps(about), encoding="utf-8")
@@ -77,9 +87,10 @@ def compiled(lowered: Lowered, chosen: Slice, programs: Path) -> dict[str, Any]:
         "program_sha256": digest,
         "topology": chosen.topology,
         "versions": versions,
+        "effort": "quick" if quick else "full",
         **json.loads(facts.read_text(encoding="utf-8")),
         "kernels": [dataclasses.asdict(kernel) for kernel in kernels],
-        "warnings": list(warnings),
+        "warnings": [*warnings, *([QUICK_TIMES] if quick else [])],
     }
 
 
@@ -93,9 +104,14 @@ def _work(graph: Graph) -> dict[tuple[str, str], int]:
     return {key: max(1, sum(counts) // len(counts)) for key, counts in found.items()}
 
 
-def _compile(lowered: Lowered, chosen: Slice) -> tuple[bytes, dict[str, Any]]:
+def _options(chosen: Slice, quick: bool) -> dict[str, Any] | None:
+    if chosen.target.platform == "cuda":
+        return gpu.options(chosen.target.family)
+    return dict(QUICK) if quick else None
+
+
+def _compile(lowered: Lowered, options: dict[str, Any] | None) -> tuple[bytes, dict[str, Any]]:
     start = time.perf_counter()
-    options = gpu.options(chosen.target.family) if chosen.target.platform == "cuda" else None
     try:
         executable = lowered.lowered.compile(compiler_options=options)
     except jax.errors.JaxRuntimeError as error:
