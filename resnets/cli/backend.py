@@ -5,7 +5,11 @@ import logging
 import os
 
 _PLUGINS = ("libtpu", "jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin")
-_CPU_FLAGS = ("--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=false")
+_CPU_FLAGS = (
+    "--xla_backend_optimization_level=1",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_experimental_ynn_fusion_type=",
+)
 
 
 def configure() -> None:
@@ -13,7 +17,8 @@ def configure() -> None:
 
     On a machine without an accelerator LLVM's first optimisation level and XLA's older emitters
     compile initialisation and training step together in about half the time of the defaults, to
-    code that runs as fast on small networks: the time is in Eigen's kernels.
+    code that runs as fast on small networks: the time is in Eigen's kernels. The library that
+    takes over convolutions by default runs them on one thread.
     """
     accelerated = any(importlib.util.find_spec(name) for name in _PLUGINS)
     cpu = os.environ.get("JAX_PLATFORMS") == "cpu" or not accelerated

@@ -3,7 +3,6 @@
 from typing import Any
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
@@ -64,7 +63,7 @@ class AlexNet(nn.Module):
         check_image_size(images, _steps())
         x = images.astype(self.dtype)
         for index in range(1, len(_KERNELS) + 1):
-            x = jax.nn.relu(self._conv(index, x))
+            x = layers.relu(self._conv(index, x))
             if self.two_columns and index <= 2:
                 x = layers.local_response_normalise(x)
             if index in _POOLED:
@@ -75,7 +74,7 @@ class AlexNet(nn.Module):
             if not self.two_columns:
                 x = layers.dropout(x, self.dropout_rate, train)
             x = layers.Dense(self.hidden, "he_normal_fan_in", self.dtype, name=name)(x)
-            x = jax.nn.relu(x)
+            x = layers.relu(x)
             if self.two_columns:
                 x = layers.dropout(x, self.dropout_rate, train)
         return layers.classifier(x, self.num_classes, self.dtype)

@@ -8,7 +8,6 @@ import dataclasses
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -87,7 +86,7 @@ class ConvUnit(nn.Module):
         )(_pad_same(x, self.size, self.strides, 0.0))
         norm = layers.BatchNorm(design.bn_momentum, design.dtype, _EPSILON, False, name="bn")
         x = norm(x, train)
-        return jax.nn.relu(x) if self.activate else x
+        return layers.relu(x) if self.activate else x
 
 
 def _branches(
@@ -154,7 +153,7 @@ class InceptionResidual(nn.Module):
         y = jnp.concatenate(_branches(x, branches, self.design, train), axis=-1)
         y = ConvUnit(x.shape[-1], 1, 1, self.design, activate=False, name="merge")(y, train)
         x = x + self.scale * y
-        return jax.nn.relu(x) if self.activate else x
+        return layers.relu(x) if self.activate else x
 
 
 _INCEPTIONS: tuple[tuple[Branch, ...], ...] = (

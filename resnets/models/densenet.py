@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -82,7 +81,7 @@ class DenseLayer(nn.Module):
         if design.bottleneck:
             units.insert(0, (4 * design.growth, 1))
         for index, (features, size) in enumerate(units, 1):
-            y = jax.nn.relu(design.norm(f"bn{index}")(y, train))
+            y = layers.relu(design.norm(f"bn{index}")(y, train))
             y = design.conv(f"conv{index}", features, size)(y)
             y = layers.dropout(y, design.dropout, train)
         return jnp.concatenate((x, y), axis=-1)
@@ -121,7 +120,7 @@ class Transition(nn.Module):
         """Map `[batch, height, width, channels]` to half of each, channels by `compression`."""
         design = self.design
         features = int(x.shape[-1] * design.compression)
-        x = jax.nn.relu(design.norm("bn")(x, train))
+        x = layers.relu(design.norm("bn")(x, train))
         x = layers.dropout(design.conv("conv", features, 1)(x), design.dropout, train)
         return layers.average_pool(x, 2, 2)
 
@@ -157,14 +156,14 @@ class DenseNet(nn.Module):
             x = DenseBlock(size, design, name=f"block{index}")(x, train)
             if index < len(self.block_sizes):
                 x = Transition(design, name=f"transition{index}")(x, train)
-        x = jax.nn.relu(design.norm("final_bn")(x, train))
+        x = layers.relu(design.norm("final_bn")(x, train))
         return layers.classifier(layers.global_average_pool(x), self.num_classes, design.dtype)
 
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
         if self.stem == "cifar":
             return self.design.conv("stem_conv", self.width, 3)(x)
         x = self.design.conv("stem_conv", self.width, 7, 2)(x)
-        x = jax.nn.relu(self.design.norm("stem_bn")(x, train))
+        x = layers.relu(self.design.norm("stem_bn")(x, train))
         return layers.max_pool(x, 3, 2, 1, name="stem_pool")
 
     def _steps(self) -> list[Step]:

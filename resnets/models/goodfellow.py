@@ -7,7 +7,6 @@ the windows open: here convolutions are 3x3 and keep the size, pooling takes the
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -60,8 +59,8 @@ class Goodfellow(nn.Module):
         pools = [Step(f"pool{n}", 4, 4) for n in ((1,) if self.ending == "grid" else (1, 2))]
         check_image_size(images, pools)
         x = images.astype(self.dtype)
-        x = layers.max_pool(jax.nn.relu(self._conv("conv1", 64, x)), 4, 4, name="pool1")
-        x = jax.nn.relu(self._conv("conv2", 64, x))
+        x = layers.max_pool(layers.relu(self._conv("conv1", 64, x)), 4, 4, name="pool1")
+        x = layers.relu(self._conv("conv2", 64, x))
         if self.ending == "grid":
             x = layers.adaptive_average_pool(x, 3)
         else:

@@ -6,7 +6,6 @@ Options turn the paper's network into torchvision's: `bn=True, five_by_five=Fals
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -42,7 +41,7 @@ class Unit(nn.Module):
         )(x)
         if self.bn:
             x = layers.BatchNorm(self.bn_momentum, self.dtype, 1e-3, name="bn")(x, train)
-        return jax.nn.relu(x)
+        return layers.relu(x)
 
 
 class Widths(NamedTuple):
@@ -109,7 +108,7 @@ class AuxiliaryHead(nn.Module):
         x = Unit(128, name="projection", **self.unit)(x, train)
         dtype = self.unit["dtype"]
         hidden = layers.Dense(1024, dtype=dtype, name="dense")(x.reshape(x.shape[0], -1))
-        hidden = layers.dropout(jax.nn.relu(hidden), self.dropout_rate, train)
+        hidden = layers.dropout(layers.relu(hidden), self.dropout_rate, train)
         return layers.classifier(hidden, self.num_classes, dtype)
 
 

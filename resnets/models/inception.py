@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,7 +51,7 @@ class Unit(nn.Module):
         )(x)
         momentum, dtype = self.options["bn_momentum"], self.options["dtype"]
         norm = layers.BatchNorm(momentum, dtype, 1e-3, self.options["bn_scale"], name="bn")
-        return jax.nn.relu(norm(x, train))
+        return layers.relu(norm(x, train))
 
 
 class Branch(nn.Module):

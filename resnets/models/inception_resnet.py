@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
@@ -42,7 +41,7 @@ class Residual(nn.Module):
             dtype=self.options["dtype"],
             name="projection",
         )(y)
-        return x + y if self.last else jax.nn.relu(x + self.scale * y)
+        return x + y if self.last else layers.relu(x + self.scale * y)
 
 
 class Plan(NamedTuple):

@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -61,7 +60,7 @@ class MlpConv(nn.Module):
                 dtype=self.dtype,
                 name=f"conv{index}",
             )(x)
-            x = jax.nn.relu(x)
+            x = layers.relu(x)
         return x
 
 

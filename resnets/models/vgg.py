@@ -3,7 +3,6 @@
 from typing import Any
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from resnets.models import layers
@@ -70,7 +69,7 @@ class VGG(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for name in ("fc6", "fc7"):
             x = layers.Dense(self.hidden, "he_normal_fan_in", self.dtype, name=name)(x)
-            x = layers.dropout(jax.nn.relu(x), self.dropout_rate, train)
+            x = layers.dropout(layers.relu(x), self.dropout_rate, train)
         return layers.classifier(x, self.num_classes, self.dtype)
 
     def _layer(self, place: str, features: int, x: Images, train: bool) -> FeatureMaps:
@@ -85,7 +84,7 @@ class VGG(nn.Module):
         )(x)
         if self.batch_norm:
             x = layers.BatchNorm(self.bn_momentum, self.dtype, name=f"bn{place}")(x, train)
-        return jax.nn.relu(x)
+        return layers.relu(x)
 
 
 _STAGE_SIZES = {

@@ -48,6 +48,11 @@ class Recipe:
     accumulation: int = 1
     guarded: bool = False
 
+    @property
+    def platform(self) -> str:
+        """Of the devices: `cpu`, `gpu`, `tpu`."""
+        return str(self.mesh.devices.flat[0].platform)
+
     def direction(self) -> optax.GradientTransformation:
         """The optimiser, from gradients to the direction of descent."""
         return optimizers.direction(self.optimizer, self.weight_decay, self.clip_norm)

@@ -138,14 +138,31 @@ def test_batch_norm_equals_that_of_flax(train):
         "batch_stats": {"mean": jnp.asarray([0.3, 1.0]), "var": jnp.asarray([4.0, 0.25])},
     }
 
-    @jit
-    def both(variables, x):
-        ours = layers.BatchNorm(0.9).apply(variables, x, train, mutable="batch_stats")
-        flax = nn.BatchNorm(not train, momentum=0.9).apply(variables, x, mutable="batch_stats")
-        return ours, flax
+    def with_gradients(apply):
+        def weighted(params, x):
+            given = {"params": params, "batch_stats": variables["batch_stats"]}
+            y, updates = apply(given, x)
+            return jnp.sum(y * jnp.sin(5 * x)), (y, updates)
 
-    ours, flax = both(variables, x)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), ours, flax)
+        return jax.value_and_grad(weighted, (0, 1), has_aux=True)(variables["params"], x)
+
+    @jit
+    def both():
+        ours, flax = layers.BatchNorm(0.9), nn.BatchNorm(not train, momentum=0.9)
+        return (
+            with_gradients(lambda v, x: ours.apply(v, x, train, mutable="batch_stats")),
+            with_gradients(lambda v, x: flax.apply(v, x, mutable="batch_stats")),
+        )
+
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), *both())
+
+
+def test_relu_passes_gradients_where_its_input_is_positive():
+    x = jnp.asarray([-1.0, -0.0, 0.0, 2**-99, 2.0, jnp.nan])
+    for function in (layers.relu, jax.nn.relu):
+        y, back = jax.vjp(function, x)
+        np.testing.assert_array_equal(y, [0, 0, 0, 2**-99, 2, jnp.nan])
+        np.testing.assert_array_equal(back(jnp.full(6, 3.0))[0], [0, 0, 0, 3, 3, 0])
 
 
 def test_a_constant_channel_becomes_zero():

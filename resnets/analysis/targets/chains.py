@@ -13,6 +13,7 @@ from resnets.models.layers import (
     classifier,
     global_average_pool,
     max_pool,
+    relu,
 )
 
 IMAGE = (200, 200, 3)
@@ -44,7 +45,7 @@ class Chain(nn.Module):
             x = self._scale(x, f"scale{scale}", self.width * 2**scale, 2 if scale else 1)
         x = global_average_pool(x)
         for place, features in enumerate((2048, 3072)):
-            x = jax.nn.relu(Dense(features, dtype=self.dtype, name=f"dense{place}")(x))
+            x = relu(Dense(features, dtype=self.dtype, name=f"dense{place}")(x))
         return classifier(x, 500, self.dtype)
 
     def _scale(self, x: Images, name: str, width: int, stride: int) -> Images:
@@ -77,4 +78,4 @@ class Chain(nn.Module):
         window, dtype = (kernel, kernel), self.dtype
         x = Conv(features, window, strides=stride, groups=groups, dtype=dtype, name=name)(x)
         x = BatchNorm(dtype=self.dtype, name=f"{name}_bn")(x, train=False)
-        return jax.nn.relu(x if added is None else x + added)
+        return relu(x if added is None else x + added)
