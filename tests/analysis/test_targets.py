@@ -14,6 +14,7 @@ from jaxlib import _hlo
 
 from resnets.analysis import hardware
 from resnets.analysis.scopes import Scopes
+from resnets.analysis.targets import kernels as reading
 from resnets.analysis.targets.catalogue import TARGETS, read_target, slice_for
 from resnets.analysis.targets.estimated import fitted
 from resnets.analysis.targets.kernels import read_kernels
@@ -108,6 +109,15 @@ def test_a_training_step_has_phases_and_reduces_every_gradient(training):
     reduced = sum(kernel["written_bytes"] + kernel["near_bytes"] for kernel in collectives)
     assert reduced >= 2 * 75_290, "gradients in bfloat16 at least"
     assert any(part["phase"] == "backward" for k in collectives for part in k["parts"])
+
+
+def test_what_the_compiler_marks_as_no_choice_of_its_own_has_no_estimate(inference, monkeypatch):
+    bound = sorted(kernel["cycles"] for kernel in inference if kernel["cycles"])[-3]
+    monkeypatch.setattr(reading, "_NO_ESTIMATE", bound)
+    marked = [kernel["cycles"] for kernel in stored("tpu_v5e_cifar_resnet8")]
+    expected = [k["cycles"] if (k["cycles"] or 0) < bound else None for k in inference]
+    assert marked == expected
+    assert marked.count(None) - [k["cycles"] for k in inference].count(None) == 3
 
 
 def test_layers_share_a_kernel_by_their_multiply_adds():

@@ -28,6 +28,9 @@ _COLLECTIVES = (
     "collective-permute",
 )
 
+_NO_ESTIMATE = 1 << 60
+"""A TPU's compiler adds this to the cycles of a form that it would never choose, but had to."""
+
 Work = Mapping[tuple[str, str], int]
 """Multiply-adds of one product of a layer in a phase."""
 
@@ -172,14 +175,14 @@ def _placed(
     config = _config(instruction)
     window = config.get("window_config", {})
     parts, macs = _parts(module, instruction, described, scopes, work)
-    cycles = window.get("estimated_cycles") or config.get("estimated_cycles")
+    cycles = int(window.get("estimated_cycles") or config.get("estimated_cycles") or 0)
     return Placed(
         described.name,
         described.kind,
         _category(module, instruction, described),
         parts,
         described.runs,
-        int(cycles) if cycles else None,
+        cycles if 0 < cycles < _NO_ESTIMATE else None,
         _seconds(config),
         FLOPS_PER_MAC * macs,
         max(0, described.operand_bytes - near_read),
