@@ -13,9 +13,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
+from resnets.models.checks import check_choice
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 from resnets.models.residual_block import SPANS, Block, BlockDesign
+
+REMAT = ("none", "block", "stage")
 
 
 class ResNet(nn.Module):
@@ -29,6 +32,8 @@ class ResNet(nn.Module):
       design: what all blocks share.
       scan_blocks: run the equal blocks of a stage as one loop: `stageN/blocks` holds their stacked
         parameters in place of `stageN/block1`, ...; the program no longer grows with depth.
+      remat: what the backward pass computes again instead of keeping it: `none`, all but the inputs
+        of each `block`, or of each `stage` (Chen et al. 2016, arXiv 1604.06174).
       width_factor: how many times the first stage is wider than the stem.
       early_activation: in the pre-activation form, normalise and activate right after the stem's
         convolution: the first block and its shortcut both read that (He et al. 2016, section 4).
@@ -40,8 +45,13 @@ class ResNet(nn.Module):
     width: int
     design: BlockDesign
     scan_blocks: bool = False
+    remat: str = "none"
     width_factor: int = 1
     early_activation: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("remat", self.remat, REMAT)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, images: Images, train: bool) -> Float[Array, "batch classes"]:
@@ -50,13 +60,15 @@ class ResNet(nn.Module):
         for index, blocks in enumerate(self.stage_sizes, 1):
             expansion = 4 if self.design.block == "bottleneck" else 1
             last_stage = index == len(self.stage_sizes)
-            x = Stage(
+            stage = nn.remat(Stage, static_argnums=(2,)) if self.remat == "stage" else Stage
+            x = stage(
                 features=self.width * self.width_factor * 2 ** (index - 1) * expansion,
                 strides=1 if index == 1 or self.design.keras else 2,
                 last_strides=2 if self.design.keras and not last_stage else 1,
                 blocks=blocks,
                 design=self.design,
                 scan_blocks=self.scan_blocks,
+                remat_blocks=self.remat == "block",
                 activated=self.early_activation and index == 1,
                 name=f"stage{index}",
             )(x, train)
@@ -89,6 +101,7 @@ class Stage(nn.Module):
       blocks: how many.
       design: what all blocks share.
       scan_blocks: run the equal blocks as one loop.
+      remat_blocks: the backward pass computes each block again from its input.
       activated: the input of the first block is activated already.
     """
 
@@ -98,6 +111,7 @@ class Stage(nn.Module):
     blocks: int
     design: BlockDesign
     scan_blocks: bool
+    remat_blocks: bool = False
     activated: bool = False
 
     @nn.compact
@@ -105,21 +119,24 @@ class Stage(nn.Module):
         """Map `[batch, height, width, channels]` to the stage's size and channels."""
         last = self.blocks - 1
         strides = self.strides if last else self.strides * self.last_strides
-        x = Block(self.features, strides, self.design, self.activated, name="block0")(x, train)
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
+        x = block(self.features, strides, self.design, self.activated, name="block0")(x, train)
         equal = last - (self.last_strides > 1)
         if self.scan_blocks and equal > 1:
             x = self._scanned(equal, x, train)
         else:
             for index in range(1, equal + 1):
-                x = Block(self.features, 1, self.design, name=f"block{index}")(x, train)
+                x = block(self.features, 1, self.design, name=f"block{index}")(x, train)
         if 0 <= equal < last:
-            x = Block(self.features, self.last_strides, self.design, name=f"block{last}")(x, train)
+            x = block(self.features, self.last_strides, self.design, name=f"block{last}")(x, train)
         return x
 
     def _scanned(self, blocks: int, x: Images, train: bool) -> FeatureMaps:
         def step(block: Block, x: Images, _: None) -> tuple[Images, None]:
             return block(x, train), None
 
+        if self.remat_blocks:  # in a loop XLA cannot undo it by sharing what is computed twice
+            step = nn.remat(step, prevent_cse=False)
         loop = nn.scan(
             step,
             variable_axes={"params": 0, "batch_stats": 0},
@@ -131,7 +148,8 @@ class Stage(nn.Module):
 
 _DESIGN_FIELDS = tuple(field.name for field in dataclasses.fields(BlockDesign))
 _FIXED = ("block", "groups", "base_width")
-_FIELDS = (*(f for f in _DESIGN_FIELDS if f not in _FIXED), "scan_blocks")
+_EXECUTION = ("scan_blocks", "remat")
+_FIELDS = (*(f for f in _DESIGN_FIELDS if f not in _FIXED), *_EXECUTION)
 
 
 def build(
@@ -144,8 +162,10 @@ def build(
     if plain and options.setdefault("shortcut", "none") != "none":
         resnet = name.replace("plain", "resnet")
         raise ValueError(f"{name} has no shortcuts; for shortcut={options['shortcut']!r}: {resnet}")
-    scan_blocks = options.pop("scan_blocks", False)
-    return ResNet(design=BlockDesign(**options), scan_blocks=scan_blocks, **network)
+    execution = {
+        field: options.pop(field) for field in ("scan_blocks", "remat") if field in options
+    }
+    return ResNet(design=BlockDesign(**options), **execution, **network)
 
 
 @register(
