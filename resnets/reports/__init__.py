@@ -60,18 +60,18 @@ def write_report(study_dir: Path) -> str:
       UserError: no study there, or a malformed file; names the file and the line.
       RunError: the report cannot be written.
     """
-    from resnets.reports import charts, files, markdown, page, tensorboard, terminal
+    from resnets.reports import charts, files, markdown, page, status, tensorboard, terminal
 
     study = read_study(study_dir)
     drawn = charts.draw(study)
     folder = study_dir / "report"
     for chart in drawn:
-        alone = charts.on_white(chart.wide)
+        alone = charts.on_white(chart.svg)
         files.write(folder / f"{chart.name}.svg", alone)
         files.write(folder / f"{chart.name}.png", charts.to_png(alone))
     files.write(folder / "results.csv", _results_csv(study))
     files.write(folder / "report.md", markdown.markdown(study, {c.name: c.caption for c in drawn}))
-    files.write(folder / "report.html", page.page(study, drawn))
+    files.write(folder / "report.html", page.page(study, drawn, status.status_of(study)))
     stale = set(charts.NAMES) - {chart.name for chart in drawn}
     files.remove(folder / f"{name}.{end}" for name in stale for end in ("svg", "png"))
     tensorboard.write_tensorboard(study)
