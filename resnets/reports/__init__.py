@@ -3,10 +3,14 @@
 import csv
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnets.reports.results import Study, read_study
 
-__all__ = ["summary", "write_report"]
+if TYPE_CHECKING:
+    from resnets.reports.status import StudyStatus
+
+__all__ = ["print_summary", "summary", "write_page", "write_report"]
 
 COLUMNS = (
     "study",
@@ -45,6 +49,34 @@ def summary(study_dir: Path) -> str:
     from resnets.reports.terminal import summary_text
 
     return summary_text(read_study(study_dir))
+
+
+def print_summary(study_dir: Path) -> None:
+    """Print the verdict and tables: with rules and colours on a terminal, else as `summary`.
+
+    Raises:
+      UserError: no study there, or a malformed file; names the file and the line.
+    """
+    from resnets.reports.terminal import print_summary
+
+    print_summary(read_study(study_dir))
+
+
+def write_page(study: Study, status: "StudyStatus", refresh_s: int = 0) -> None:
+    """Write `report/report.html` alone.
+
+    Args:
+      study: what to report.
+      status: how its runs stand.
+      refresh_s: seconds after which a browser loads the page again; 0 for never.
+
+    Raises:
+      RunError: it cannot be written.
+    """
+    from resnets.reports import charts, files, page
+
+    text = page.page(study, charts.draw(study), status, refresh_s)
+    files.write(study.path / "report" / "report.html", text)
 
 
 def write_report(study_dir: Path) -> str:

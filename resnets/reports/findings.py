@@ -36,7 +36,7 @@ def headline(study: Study) -> str:
         text = _alone(study)
     else:
         return "No run is done yet"
-    return text if study.count("done") == len(study.runs) else f"So far: {text}"
+    return capital(text) if study.count("done") == len(study.runs) else f"So far {text}"
 
 
 def _against(study: Study, difference: Difference) -> str:
@@ -48,30 +48,30 @@ def _against(study: Study, difference: Difference) -> str:
     deeper = deepening(study, arm, "train_error_pct")
     if pair.low is None or pair.high is None:
         return (
-            f"At {at} {arm} networks end at {first} training error and {other} ones at {second}, "
+            f"at {at} {arm} networks end at {first} training error and {other} ones at {second}, "
             "from one pair of runs"
         )
     if pair.low > 0 and deeper and _rises(deeper[2]):
-        return f"{capital(arm)} networks degrade with depth: {numbers}"
+        return f"{arm} networks degrade with depth: {numbers}"
     if pair.low > 0 or pair.high < 0:
         how = "worse" if pair.low > 0 else "better"
-        return f"{capital(arm)} networks train {how}: {numbers}"
-    return f"{capital(arm)} and {other} networks are not told apart: {numbers}"
+        return f"{arm} networks train {how}: {numbers}"
+    return f"{arm} and {other} networks are not told apart: {numbers}"
 
 
 def _alone(study: Study) -> str:
     known = [cell for cell in cells(study) if cell.train]
     if not known:
-        return "The runs that are done have no finite error"
+        return "the runs that are done have no finite error"
     last = known[-1]
     first = next(cell for cell in known if cell.arm == last.arm)
     assert first.train
     assert last.train
     start, end = f"{number(first.train.mean)} %", f"{number(last.train.mean)} %"
     if first.depth == last.depth:
-        return f"{capital(last.arm)} networks of {last.depth} layers end at {end} training error"
+        return f"{last.arm} networks of {last.depth} layers end at {end} training error"
     return (
-        f"{capital(last.arm)} networks end at {start} training error with {first.depth} layers "
+        f"{last.arm} networks end at {start} training error with {first.depth} layers "
         f"and at {end} with {last.depth}"
     )
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resnets.columns import aligned
 from resnets.errors import UserError
 from resnets.reports.attempts import run_directory
 from resnets.reports.files import read_lines, read_object
 from resnets.reports.results import STATUSES, Run, Status, Study, read_study
 from resnets.reports.tables import Table, duration, fixed
-from resnets.reports.terminal import printable
+from resnets.terminal import STATES, print_table, print_text, printable
 
 _HEADINGS = (
     *("run", "status", "epoch", "train error, %", "test error, %"),
@@ -83,15 +82,20 @@ class StudyStatus:
         """The same as JSON."""
         return dataclasses.asdict(self)
 
-    def table(self) -> str:
-        """The same for a terminal."""
+    def line(self) -> str:
+        """How many runs stand how, and the time left."""
         counted = [f"{count} {status}" for status, count in self.counts.items() if count]
-        title = f"{self.study}: {', '.join(counted) or 'no run'}"
         left = f"; about {self.left} left" if self.left else ""
-        rows = [tuple(map(printable, row)) for row in (_HEADINGS, *map(_cells, self.runs))]
-        text = aligned(rows, _NUMERIC)
-        reasons = [f"{r.run}: {r.status}: {r.reason}" for r in self.runs if r.reason]
-        return "\n\n".join([title + left, text, *map(printable, reasons)])
+        return f"{self.study}: {', '.join(counted) or 'no run'}{left}"
+
+    def print(self) -> None:
+        """Print every run, and why some are not done."""
+        print_table(
+            (_HEADINGS, *map(_cells, self.runs)), _NUMERIC, printable(self.line()) + "\n", STATES
+        )
+        for run in self.runs:
+            if run.reason:
+                print_text(f"\n{printable(f'{run.run}: {run.status}: {run.reason}')}")
 
 
 def going_on(status: StudyStatus) -> Table:

@@ -98,7 +98,12 @@ function answer(panel) {
   };
   element.addEventListener("pointermove", near);
   element.addEventListener("pointerdown", near);
-  element.addEventListener("pointerleave", () => clear(panel));
+  element.addEventListener("pointerleave", (event) => {
+    if (event.pointerType === "mouse") clear(panel); // a finger that lifts has left, too
+  });
+  addEventListener("pointerdown", ({ target }) => {
+    if (!element.contains(target)) clear(panel);
+  });
   element.addEventListener("blur", () => clear(panel));
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape") clear(panel);
