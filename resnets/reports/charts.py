@@ -60,6 +60,11 @@ def _counted(rows: Sequence[Row], what: str) -> str:
     return f"n\u00a0=\u00a0{low if low == high else f'{low} to {high}'} {what}{'s' * (high != 1)}"
 
 
+def _several(rows: Sequence[Row]) -> bool:
+    """Whether any row is of more than one run."""
+    return any(row["n"] > 1 for row in rows)
+
+
 def _wrapped(text: str, width: int = 118) -> list[str]:
     return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
 
@@ -95,9 +100,11 @@ def _curves(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     panels = tuple(
         curve_panel(study, arm, table, (last, top), log) for arm, table in tables.items()
     )
+    seeds = _counted(rows, "seed")
+    many = f"mean over seeds, {seeds}; the band spans all of them"
     caption = (
         "Training error thin and dashed (running mean over the epoch), test error bold (whole "
-        f"split); mean over seeds, {_counted(rows, 'seed')}; the band spans all of them."
+        f"split); {many if _several(rows) else seeds}."
     )
     if any(map(_cut_short, study.runs)):
         caption += " A run that is not done counts as far as it went."
@@ -117,9 +124,11 @@ def _finals(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     top = max(error_top(points, ("error",)), error_top(rows, ("mean", "high")))
     log = logarithmic(points, ("error",), top)
     panels = tuple(final_panel(study, table, seeds, top, log) for table, seeds in tables)
+    seeds = _counted(rows, "seed")
+    many = f"mean with its 95 % t-interval, {seeds}; a faint dot is one run"
     caption = (
-        "Error of the final epoch on whole splits: mean with its 95 % t-interval, "
-        f"{_counted(rows, 'seed')}; a faint dot is one run. Of one run there is no interval."
+        "Error of the final epoch on whole splits: "
+        f"{many if _several(rows) else f'{seeds}, so without an interval'}."
     )
     return final_title(study), caption, panels
 
@@ -132,10 +141,14 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     low, high = extent(rows, ("mean", "low", "high"))
     ends = max(-100.0, min(0.0, 1.05 * low)), min(100.0, max(1.0, 1.05 * high))
     panels = tuple(difference_panel(study, table, ends) for table in tables)
+    pairs = _counted(rows, "pair")
+    many = (
+        f"mean with its 95 % t-interval, {pairs}. Above zero the other arm errs more; an interval "
+        "that includes zero decides nothing"
+    )
     caption = (
         f"Difference to {rows[0]['reference']} networks at equal depth and seed, in percentage "
-        f"points: mean with its 95 % t-interval, {_counted(rows, 'pair')}. Above zero the other "
-        "arm errs more; an interval that includes zero decides nothing."
+        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}."
     )
     return difference_title(study), caption, panels
 

@@ -1,6 +1,7 @@
 """What the numbers say, in a line: the headline of the report and the titles of its charts.
 
-A finding needs an interval that leaves zero out; what is not decided is put as a question.
+A judgement needs an interval that leaves zero out; what is not decided is put as numbers or as a
+question.
 """
 
 from resnets.reports.comparison import Difference, cells, deepening, differences

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -104,13 +105,12 @@ def test_the_pointer_gets_the_values_of_the_nearest_epoch(opened: Opened, study:
         )
         for split in ("train", "test")
     ]
-    box = opened.page.locator("#curves-1 .drawing").bounding_box()
     opened.page.locator("#curves-1").scroll_into_view_if_needed()
-    for share in range(30, 75):
-        opened.page.hover("#curves-1 .drawing", position={"x": box["width"] * share / 100, "y": 90})
-        text = opened.page.inner_text("#curves-1 .readout")
-        if text.startswith(f"epoch {epoch}\n"):
-            break
+    tick = opened.page.locator("#curves-1 .role-axis-label text", has_text=re.compile(r"^6$"))
+    place = tick.bounding_box()
+    opened.page.mouse.move(place["x"] + place["width"] / 2 + 5, place["y"] - 100)
+    text = opened.page.inner_text("#curves-1 .readout")
+    assert text.startswith(f"epoch {epoch}\n")
     rows = [line.split() for line in text.splitlines()]
     shown = next(r for r in rows if r[0] == "20")
     assert [float(n) for n in shown[1:] if n != "%"] == pytest.approx(means, abs=0.051)
