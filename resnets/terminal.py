@@ -22,6 +22,10 @@ STATES = {
 """Styles of the words that say how a run stands."""
 
 
+_NEVER_BROKEN = 32
+"""Characters of a cell that stay on one line, such as a run's name."""
+
+
 def printable(text: str) -> str:
     """Replace control characters: a name must not move the cursor."""
     return "".join(c if c.isprintable() else "?" for c in text)
@@ -57,10 +61,19 @@ def print_table(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold", border_style="dim")
-    for index, heading in enumerate(shown[0]):
+    table = Table(
+        box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold"
+    )
+    columns = list(zip(*shown, strict=True))
+    wide = sum(max(map(len, column)) + 2 for column in columns) - 2 > out.width
+    for index, (heading, *cells) in enumerate(columns):
         table.add_column(
-            Text(heading), justify="right" if index in numeric else "left", overflow="fold"
+            # Where there is too little room headings break first, and only long reasons after them.
+            Text(heading.replace(" ", "\n") if wide else heading),
+            justify="right" if index in numeric else "left",
+            vertical="bottom",
+            overflow="fold",
+            min_width=min(_NEVER_BROKEN, max((len(cell) for cell in cells), default=0)),
         )
     for row in shown[1:]:
         table.add_row(*(Text(cell, style=(styles or {}).get(cell, "")) for cell in row))

@@ -66,7 +66,7 @@ def print_summary(study: Study) -> None:
         errors = final_errors(study)
         print_table(_rows(errors), errors.numeric, ERRORS_TITLE)
     if pairs.rows:
-        print_table(_rows(pairs), pairs.numeric, PAIRS_TITLE)
+        print_table(_rows(pairs), pairs.numeric, f"\n{PAIRS_TITLE}")
     if left.rows:
-        print_table(_rows(left), left.numeric, "Not done:", STATES)
-        print_text(_command(study))
+        print_table(_rows(left), left.numeric, "\nNot done:", STATES)
+        print_text(f"\n{_command(study)}")
