@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
-from resnets.drawing.rendering import style
+from resnets.drawing.rendering import Rows, style, with_rows
 
 HIDDEN = "hidden"
 """The signal that lists what the reader has switched off, as `FIELD:VALUE`."""
@@ -31,12 +31,17 @@ def themed(drawing: str, colours: Iterable[str]) -> str:
 
 
 def compiled(
-    chart: Any, colours: Iterable[str], height: int, switches: Mapping[str, str]
+    chart: Any,
+    rows: Mapping[str, Rows],
+    colours: Iterable[str],
+    height: int,
+    switches: Mapping[str, str],
 ) -> dict[str, Any]:
     """A chart as a Vega specification that is as wide as its place and has no legend of its own.
 
     Args:
       chart: one panel, an Altair chart.
+      rows: of the data sets that it names.
       colours: those that are variables of the page.
       height: of what the axes enclose, pixels.
       switches: fields of its rows, and the switch that each answers to: the chart leaves out the
@@ -47,7 +52,7 @@ def compiled(
     shown = " && ".join(
         f"indexof({HIDDEN}, '{switch}:' + datum.{field}) < 0" for field, switch in switches.items()
     )
-    spec = _filtered(dict(chart.to_dict()), shown)
+    spec = _filtered(with_rows(chart, rows), shown)
     spec |= {"params": [{"name": HIDDEN, "value": []}], "config": style()}
     spec |= {"width": "container", "height": height, "padding": PADDING}
     spec |= {"autosize": {"type": "fit-x", "contains": "padding"}}

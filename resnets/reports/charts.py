@@ -153,11 +153,16 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     return difference_title(study), caption, panels
 
 
+def _still(name: str, title: str, caption: str, panels: Sequence[Panel]) -> str:
+    rows = {key: rows for panel in panels for key, rows in panel.rows.items()}
+    return render(_together(panels, title, caption), name, rows=rows)
+
+
 def draw(study: Study) -> tuple[Chart, ...]:
     """Draw every chart that has data."""
     found = zip(NAMES, (_curves(study), _finals(study), _differences(study)), strict=True)
     return tuple(
-        Chart(name, title, caption, panels, render(_together(panels, title, caption), name))
+        Chart(name, title, caption, panels, _still(name, title, caption, panels))
         for name, (title, caption, panels) in found
         if panels
     )

@@ -23,7 +23,7 @@ def _panels(charts: Sequence[Chart], colours: Sequence[str]) -> list[dict[str, A
     return [
         {
             "id": f"{chart.name}-{number}",
-            "spec": compiled(panel.chart, colours, HEIGHT, panel.switches),
+            "spec": compiled(panel.chart, panel.rows, colours, HEIGHT, panel.switches),
             "switches": dict(panel.switches),
             "readout": dict(panel.readout),
             "log": panel.log,

@@ -27,6 +27,7 @@ class Panel:
     Attributes:
       title: what tells it from the panels beside it.
       chart: an Altair chart without a size.
+      rows: of the data sets that it names.
       switches: fields of its rows, and the switch that each answers to.
       readout: how the page says the values at a place: the data set `rows`, its fields `x` to find
         them by and `at` to point at, a `head`, and `columns` with a row a value of the field `row`.
@@ -36,6 +37,7 @@ class Panel:
 
     title: str
     chart: Any
+    rows: Mapping[str, list[Row]]
     switches: Mapping[str, str]
     readout: Mapping[str, Any]
     log: Mapping[str, list[float]] | None
@@ -93,9 +95,7 @@ def curve_panel(
     )
     y = _error_axis("mean", "error, %", ends[1])
     name = f"rows-{study.arms.index(arm)}"
-    base = alt.Chart(alt.InlineData(values=rows, name=name)).encode(
-        x=x, color=encoded["color"], detail="split:N"
-    )
+    base = alt.Chart(alt.NamedData(name)).encode(x=x, color=encoded["color"], detail="split:N")
     bands = base.mark_area(opacity=0.12).encode(_error_axis("low", "error, %", ends[1]), y2="high")
     strokes = base.mark_line(strokeJoin="round").encode(
         y,
@@ -120,7 +120,8 @@ def curve_panel(
         {"title": split, "where": {"split": split}, "text": "{mean} %"} for split in SPLIT_NAMES
     ]
     readout = {"rows": name, "x": "epoch", "at": "epoch", "head": "epoch {epoch}", "row": "depth"}
-    return Panel(arm, chart, SWITCHED, readout | {"columns": columns}, log, (f"arm:{arm}",))
+    keys = (f"arm:{arm}",)
+    return Panel(arm, chart, {name: rows}, SWITCHED, readout | {"columns": columns}, log, keys)
 
 
 def _depth_axis(study: Study) -> "alt.X":
@@ -156,7 +157,7 @@ def _with_intervals(study: Study, rows: list[Row], arms: tuple[str, ...], y: "al
     import altair as alt
 
     encoded = _by_arm(arms, study)
-    base = alt.Chart(alt.InlineData(values=rows, name=f"rows-{rows[0]['split']}")).encode(
+    base = alt.Chart(alt.NamedData(f"rows-{rows[0]['split']}")).encode(
         _depth_axis(study), y, color=encoded["color"]
     )
     lines = base.mark_line(strokeWidth=1.8).encode(strokeDash=encoded["strokeDash"])
@@ -176,7 +177,7 @@ def final_panel(
     y = _error_axis("mean", "final error, %", top)
     layers = _with_intervals(study, rows, study.arms, y)
     dots = (
-        alt.Chart(alt.InlineData(values=seeds, name=f"seeds-{split}"))
+        alt.Chart(alt.NamedData(f"seeds-{split}"))
         .mark_point(filled=True, size=16, opacity=0.45)
         .encode(
             _depth_axis(study),
@@ -191,7 +192,8 @@ def final_panel(
         {"title": "seeds", "text": "{n}"},
     ]
     readout = _at_depth(split) | {"columns": columns}
-    return Panel(f"{split} error", chart, SWITCHED, readout, log, (f"split:{split}",))
+    data, keys = {f"rows-{split}": rows, f"seeds-{split}": seeds}, (f"split:{split}",)
+    return Panel(f"{split} error", chart, data, SWITCHED, readout, log, keys)
 
 
 def _at_depth(split: str) -> dict[str, Any]:
@@ -211,7 +213,7 @@ def difference_panel(study: Study, rows: list[Row], ends: tuple[float, float]) -
     y = alt.Y("mean:Q", title=minus, scale=scale, axis=alt.Axis(tickCount=6))
     layers = _with_intervals(study, rows, arms, y)
     zero = (
-        alt.Chart(alt.InlineData(values=[{"zero": 0}], name=f"zero-{split}"))
+        alt.Chart(alt.NamedData(f"zero-{split}"))
         .mark_rule(strokeWidth=1.4, color=palette.AXIS)
         .encode(alt.Y("zero:Q", scale=scale, title=minus))
     )
@@ -223,4 +225,5 @@ def difference_panel(study: Study, rows: list[Row], ends: tuple[float, float]) -
     ]
     readout = _at_depth(split) | {"columns": columns}
     switches = SWITCHED | {"reference": "arm"}
-    return Panel(f"{split} error", chart, switches, readout, None, (f"split:{split}",))
+    data, keys = {f"rows-{split}": rows, f"zero-{split}": [{"zero": 0}]}, (f"split:{split}",)
+    return Panel(f"{split} error", chart, data, switches, readout, None, keys)
