@@ -26,12 +26,15 @@ usage: ./launch.sh [VERB ...]
                                    measure this machine and write its hardware file
   ./launch.sh validate --hardware=FILE.toml
                                    predicted against measured times of networks on this machine
-  ./launch.sh install tpu|cuda     compilers for `analyze --target=tpu_v5e|h100|...`
+  ./launch.sh install tpu|cuda     compilers for `analyze --target=tpu_v5e|h100|...`; `install browser`:
+                                   what `test --browser` and `screenshots` need
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
   ./launch.sh status DIR           how a study stands: its runs, their numbers, the time left
-  ./launch.sh report DIR           write a study's report again from its files
+  ./launch.sh report DIR           write a study's report again from its files; with --watch
+                                   its page follows the study while it runs
   ./launch.sh tensorboard DIR      look at a study's curves
+  ./launch.sh screenshots DIR      pictures of a study's page
   ./launch.sh test [ARGUMENTS]     the checks and the test suite
 
 Every verb has its own --help. The first start makes .venv and installs what constraints.txt pins,

@@ -25,6 +25,7 @@ def pytest_addoption(parser):
     """Options of the slow groups."""
     parser.addoption("--targets", action="store_true", help="also run device compilers")
     parser.addoption("--faults", action="store_true", help="also kill runs, harm files, fill disks")
+    parser.addoption("--browser", action="store_true", help="also open pages in a Chromium")
     parser.addoption("--slow", action="store_true", help="also run the tests marked slow")
     parser.addoption("--parity", default="", help="interpreter that has torch and torchvision")
     parser.addoption("--parity_table", default="", help="write the measured differences to a csv")
@@ -46,7 +47,7 @@ def data_directory(tmp_path_factory):
 
 
 def pytest_collection_modifyitems(config, items):
-    for group in ("slow", "targets", "faults"):
+    for group in ("slow", "targets", "faults", "browser"):
         if not config.getoption(f"--{group}"):
             skip = pytest.mark.skip(reason=f"{group}; --{group} runs it")
             for item in items:

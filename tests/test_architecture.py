@@ -13,11 +13,12 @@ PACKAGE = Path(resnets.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 CHECKOUT = PACKAGE.parent
 
-EVERYBODY_MAY_IMPORT = {"errors", "arguments", "columns", "drawing"}
+EVERYBODY_MAY_IMPORT = {"errors", "arguments", "columns", "terminal", "drawing"}
 MAY_IMPORT = {
     "errors": set(),
     "arguments": set(),
     "columns": set(),
+    "terminal": set(),
     "drawing": set(),
     "models": set(),
     "data": set(),

@@ -9,7 +9,7 @@ from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
     *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *("install", "export", "report", "status", "tensorboard", "test"),
+    *("install", "export", "report", "status", "tensorboard", "screenshots", "test"),
 )
 PLANNED = ("bench",)
 INTERRUPTED = 130

@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resnets.cli import backend
@@ -13,6 +12,7 @@ from resnets.cli.hardware_file import writable
 from resnets.cli.parser import Parser
 from resnets.columns import aligned
 from resnets.errors import RunError
+from resnets.training.machine import cores, processor
 
 if TYPE_CHECKING:
     from resnets.analysis.calibration.fit import Records
@@ -92,19 +92,9 @@ def measure(quick: bool, note: Callable[[str], None]) -> "Records":
         fit.pooling_work(),
         fit.block_overhead(8 if quick else 34),
         fit.caches(),
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores(),
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     )
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "unknown processor")
 
 
 def versions() -> str:

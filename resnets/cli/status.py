@@ -33,5 +33,8 @@ def main(argv: Sequence[str]) -> int:
     from resnets.reports.status import read_status
 
     status = read_status(args.directory)
-    print(json.dumps(status.as_json(), indent=2) if args.format == "json" else status.table())
+    if args.format == "json":
+        print(json.dumps(status.as_json(), indent=2))
+    else:
+        status.print()
     return 0

@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"write `study {CLAIMS}` first and its own options after it")
     engines.check(args)
     backend.configure()
-    from resnets.reports import write_report
+    from resnets.reports import print_summary, write_report
     from resnets.studies import grid, manifest
     from resnets.training.config_file import CHECKOUT
 
@@ -78,7 +78,8 @@ def main(argv: Sequence[str]) -> int:
     manifest.extend(directory, study, rows)
     print(
         f"{study.question}\n{len(rows)} runs in {directory}; "
-        f"how they stand: ./launch.sh status {directory}",
+        f"how they stand: ./launch.sh status {directory}, "
+        f"or on a page: ./launch.sh report {directory} --watch",
         file=sys.stderr,
     )
     with engines.terminable() as terminated:
@@ -88,7 +89,8 @@ def main(argv: Sequence[str]) -> int:
             f"launch.sh study: terminated; the same command goes on ({directory})", file=sys.stderr
         )
         return engines.PREEMPTED
-    print(write_report(directory))
+    write_report(directory)
+    print_summary(directory)
     print(
         f"report: {directory / 'report' / 'report.html'}\n"
         f"curves: ./launch.sh tensorboard {directory}",

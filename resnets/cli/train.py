@@ -7,6 +7,7 @@ from pathlib import Path
 from resnets.cli import backend
 from resnets.cli.parser import Parser
 from resnets.errors import Preempted
+from resnets.terminal import print_table
 from resnets.training.signals import Signals
 
 _DESCRIPTION = """\
@@ -53,8 +54,6 @@ def main(argv: Sequence[str]) -> int:
             except Preempted as preempted:
                 print(f"launch.sh train: {preempted}", file=sys.stderr)
                 return signals.exit_code
-    width = max(map(len, result))
-    for name, value in result.items():
-        shown = f"{value:.6g}" if isinstance(value, float) else value
-        print(f"{name:<{width}}  {shown}")
+    rows = [(k, f"{v:.6g}" if isinstance(v, float) else str(v)) for k, v in result.items()]
+    print_table([("number", "value"), *rows], ())
     return 0

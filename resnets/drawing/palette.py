@@ -12,7 +12,7 @@ TEXT, GRID, AXIS = "#20242c", "#e4e7ec", "#9aa2af"
 CATEGORIES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#a67c00", "#3d9bd1", "#5b5f66")
 ORANGE, BLUE, GREEN, PINK, OCHRE, SKY, GREY = CATEGORIES
 
-ORDERED = ("#f0a12e", "#cc4778", "#2a0b7d")
+ORDERED = ("#cf7a00", "#cc4778", "#2a0b7d")
 """Stops of the scale, from light to dark."""
 
 

@@ -1,8 +1,11 @@
 """From an Altair chart to SVG and PNG, in one style. vl-convert renders; nothing is fetched."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resnets.drawing import palette
+
+Rows = Sequence[Mapping[str, Any]]
 
 FONT = "Arial, Helvetica, sans-serif"
 
@@ -41,17 +44,26 @@ def style(narrow: bool = False) -> dict[str, Any]:
     }
 
 
-def render(chart: Any, name: str, narrow: bool = False) -> str:
+def with_rows(chart: Any, rows: Mapping[str, Rows]) -> dict[str, Any]:
+    """The chart's specification with the data sets that it names."""
+    spec = dict(chart.to_dict())
+    return spec | {"datasets": {**spec.get("datasets", {}), **rows}} if rows else spec
+
+
+def render(
+    chart: Any, name: str, narrow: bool = False, rows: Mapping[str, Rows] | None = None
+) -> str:
     """Draw an Altair chart as SVG on a transparent ground.
 
     Args:
       chart: it.
       name: a word of its own among the charts of a page.
       narrow: whether it is for a phone.
+      rows: of the data sets that the chart only names: Altair would check each row for seconds.
     """
     import vl_convert
 
-    spec = dict(chart.to_dict() | {"config": style(narrow)})
+    spec = with_rows(chart, rows or {}) | {"config": style(narrow)}
     svg = str(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]))
     # Several charts share a page, where ids must not clash.
     return svg.replace('id="clip', f'id="{name}-clip').replace("url(#clip", f"url(#{name}-clip")

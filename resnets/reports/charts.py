@@ -1,32 +1,33 @@
-"""The charts: error against epoch, final error against depth. Altair draws, vl-convert renders."""
+"""The charts: error against epoch, final error against depth, paired differences by depth."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from resnets.drawing.rendering import on_white, render, to_png
-from resnets.reports import palette
-from resnets.reports.comparison import METRICS, Metric, finals, mean_curve
+from resnets.reports.chart_rows import (
+    Row,
+    curve_rows,
+    difference_rows,
+    error_top,
+    extent,
+    final_rows,
+    logarithmic,
+    seed_rows,
+)
+from resnets.reports.comparison import METRICS
+from resnets.reports.findings import curves_title, difference_title, final_title
+from resnets.reports.panels import Panel, curve_panel, difference_panel, final_panel
 from resnets.reports.results import Run, Study
 
-if TYPE_CHECKING:
-    import altair as alt
+__all__ = ["NAMES", "WIDTH", "Chart", "draw", "on_white", "to_png"]
 
-__all__ = [
-    "NAMES",
-    "NARROW",
-    "WIDE",
-    "Chart",
-    "curves",
-    "draw",
-    "final_against_depth",
-    "on_white",
-    "to_png",
-]
+WIDTH, HEIGHT, GAP = 760, 280, 26
+"""Pixels: what a row of panels shares; of one panel; between panels."""
 
-SPLITS = dict(zip(METRICS, ("training", "test"), strict=True))
-WIDE, NARROW, GAP = 700, 300, 26
-"""Pixels that the panels of a row share, on a page and on a phone; pixels between panels."""
+NAMES = ("curves", "final", "difference")
+"""File names of the charts, without their ending."""
 
 
 @dataclass(frozen=True)
@@ -35,201 +36,133 @@ class Chart:
 
     Attributes:
       name: file name without its ending.
-      caption: what it shows.
-      wide: SVG, panels side by side.
-      narrow: SVG, panels one below the other.
+      title: the finding, or the question.
+      caption: what it shows, of how many runs, with which interval.
+      panels: what the page draws.
+      svg: the whole with legends, on a transparent ground.
     """
 
     name: str
+    title: str
     caption: str
-    wide: str
-    narrow: str
+    panels: tuple[Panel, ...]
+    svg: str
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether its axes can be logarithmic."""
+        return any(panel.log for panel in self.panels)
 
 
-def _columns(panels: int, width: int) -> int:
-    """Panels side by side: at most three, and four as two rows of two."""
-    return 1 if width <= NARROW else min(panels, 2 if panels == 4 else 3)
+def _counted(rows: Sequence[Row], what: str) -> str:
+    """`n = 3 seeds`, `n = 1 to 3 seeds`."""
+    low, high = (end([row["n"] for row in rows]) for end in (min, max))
+    return f"n\u00a0=\u00a0{low if low == high else f'{low} to {high}'} {what}{'s' * (high != 1)}"
 
 
-def _legend(title: str, **options: Any) -> "alt.Legend":
+def _several(rows: Sequence[Row]) -> bool:
+    """Whether any row is of more than one run."""
+    return any(row["n"] > 1 for row in rows)
+
+
+def _wrapped(text: str, width: int = 118) -> list[str]:
+    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
+
+
+def _together(panels: Sequence[Panel], title: str, caption: str) -> Any:
+    """Panels in rows of two or three, with title, caption and legends: the chart as a file."""
     import altair as alt
 
-    return alt.Legend(orient="top", direction="horizontal", title=title, columns=4, **options)
-
-
-def _y(field: str, title: str, largest: float, first: bool) -> "alt.Y":
-    """An error axis from 0 % to a bit above the largest, at most 100 %; named at the left only."""
-    import altair as alt
-
-    top = min(100.0, max(1.0, 1.04 * largest))
-    scale = alt.Scale(domain=[0, top], nice=top < 100, clamp=True)
-    return alt.Y(f"{field}:Q", title=title if first else None, scale=scale)
-
-
-def _beside(panels: Sequence[Any], width: int, title: str, subtitle: str) -> Any:
-    """Equal panels in rows; `width` in pixels is what a row of them shares."""
-    import altair as alt
-
-    columns = _columns(len(panels), width)
-    size = {
-        "width": (width - GAP * (columns - 1)) // columns,
-        "height": 270 if columns > 1 else 220,
-    }
+    count = len(panels)
+    columns = min(count, 2 if count == 4 else 3)
+    size = {"width": (WIDTH - GAP * (columns - 1)) // columns, "height": HEIGHT}
     return alt.concat(
-        *(panel.properties(**size) for panel in panels),
+        *(panel.chart.properties(title=panel.title, **size) for panel in panels),
         columns=columns,
         spacing=GAP,
-        title=alt.TitleParams(title, subtitle=subtitle, fontSize=16, anchor="start", offset=12),
-    )
-
-
-def _curve_rows(study: Study, arm: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "depth": depth,
-            "split": SPLITS[metric],
-            "epoch": point.epoch,
-            "mean": round(point.mean, 4),
-            "low": round(point.low, 4),
-            "high": round(point.high, 4),
-        }
-        for depth in study.depths
-        for metric in METRICS
-        for point in mean_curve(study.select(arm, depth), metric)
-    ]
-
-
-def _curve_panel(
-    rows: list[dict[str, Any]], depths: list[int], arm: str, ends: tuple[int, float], first: bool
-) -> Any:
-    """One arm's curves; `ends` are the last epoch and the largest error of all arms."""
-    import altair as alt
-
-    widths = [1.6 + 1.6 * i / max(1, len(depths) - 1) for i in range(len(depths))]
-    stroke = {"symbolType": "stroke", "symbolSize": 260, "symbolStrokeWidth": 2.6}
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X(
-            "epoch:Q",
-            title="epoch",
-            scale=alt.Scale(domain=[0, ends[0]], nice=False),
-            axis=alt.Axis(tickMinStep=1, tickCount=6),
+        title=alt.TitleParams(
+            _wrapped(title, 84),
+            subtitle=_wrapped(caption),
+            fontSize=17,
+            anchor="start",
+            offset=14,
         ),
-        color=alt.Color(
-            "depth:O",
-            scale=alt.Scale(domain=depths, range=palette.depths(len(depths))),
-            legend=_legend("depth, layers", **stroke),
-        ),
-        detail="split:N",
-    )
-    bands = base.mark_area(opacity=0.13).encode(_y("low", "error, %", ends[1], first), y2="high:Q")
-    lines = base.mark_line(strokeJoin="round").encode(
-        _y("mean", "error, %", ends[1], first),
-        strokeWidth=alt.StrokeWidth(
-            "depth:O", scale=alt.Scale(domain=depths, range=widths), legend=None
-        ),
-        strokeDash=alt.StrokeDash(
-            "split:N",
-            scale=alt.Scale(domain=list(SPLITS.values()), range=[[5, 4], [1, 0]]),
-            legend=_legend("error on", **stroke),
-        ),
-    )
-    return alt.layer(bands, lines, title=arm)
+    ).resolve_scale(color="shared")
 
 
-def curves(study: Study, width: int) -> Any:
-    """Error against epoch: a panel per arm, a colour per depth, training dashed, test solid."""
-    tables = {arm: _curve_rows(study, arm) for arm in study.arms}
+def _curves(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
+    tables = {arm: rows for arm in study.arms if (rows := curve_rows(study, arm))}
     rows = [row for table in tables.values() for row in table]
-    ends = max(row["epoch"] for row in rows), max(row["high"] for row in rows)
-    columns = _columns(len(tables), width)
-    panels = [
-        _curve_panel(table, list(study.depths), arm, ends, index % columns == 0)
-        for index, (arm, table) in enumerate(tables.items())
-    ]
-    many = any(len(study.select(a, d)) > 1 for a in study.arms for d in study.depths)
-    subtitle = "mean over seeds; the band spans all seeds" if many else "one seed"
-    return _beside(panels, width, "Error against epoch", subtitle)
-
-
-def _final_rows(study: Study, metric: Metric) -> list[dict[str, Any]]:
-    return [
-        {"arm": arm, "depth": depth, "error": error}
-        for arm in study.arms
-        for depth in study.depths
-        for error in finals(study.select(arm, depth), metric).values()
-    ]
-
-
-def _final_panel(
-    rows: list[dict[str, Any]], study: Study, split: str, largest: float, first: bool
-) -> Any:
-    """One split's final errors; `largest` is that of both splits, percent."""
-    import altair as alt
-
-    arms = list(study.arms)
-    colours = alt.Scale(domain=arms, range=palette.arms(len(arms)))
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X(
-            "depth:O",
-            title="depth, layers",
-            scale=alt.Scale(domain=list(study.depths), type="point", padding=0.5),
-            axis=alt.Axis(labelAngle=0, labelAlign="center", labelBaseline="top"),
-        ),
-        color=alt.Color("arm:N", scale=colours, legend=_legend("arm")),
+    if not rows:
+        return "", "", ()
+    last, top = max(row["epoch"] for row in rows), error_top(rows, ("high",))
+    log = logarithmic(rows, ("mean",), top)
+    panels = tuple(
+        curve_panel(study, arm, table, (last, top), log) for arm, table in tables.items()
     )
-    means = base.mark_line(strokeWidth=2.2).encode(
-        _y("mean(error)", "final error, %", largest, first)
+    seeds = _counted(rows, "seed")
+    many = f"mean over seeds, {seeds}; the band spans all of them"
+    caption = (
+        "Training error thin and dashed (running mean over the epoch), test error bold (whole "
+        f"split); {many if _several(rows) else seeds}."
     )
-    points = base.mark_point(filled=True, size=55, opacity=0.75).encode(
-        _y("error", "final error, %", largest, first),
-        shape=alt.Shape("arm:N", scale=alt.Scale(domain=arms), legend=_legend("arm")),
-    )
-    return alt.layer(means, points, title=f"{split} error")
-
-
-def final_against_depth(study: Study, width: int) -> Any:
-    """Final error against depth: a panel per split, a colour per arm, a point per seed."""
-    tables = {SPLITS[metric]: _final_rows(study, metric) for metric in METRICS}
-    largest = max(row["error"] for table in tables.values() for row in table)
-    columns = _columns(len(tables), width)
-    panels = [
-        _final_panel(table, study, split, largest, index % columns == 0)
-        for index, (split, table) in enumerate(tables.items())
-    ]
-    subtitle = "a point per seed, a line through the means"
-    return _beside(panels, width, "Final error against depth", subtitle)
-
-
-NAMES = ("curves", "final")
-"""File names of the charts, without their ending."""
-
-CURVES = (
-    "Error in percent against epoch, a panel per arm and a colour per depth; training error dashed "
-    "(running mean over the epoch), test error solid (whole split)."
-)
-CUT_SHORT = " A run that is not done counts as far as it went."
-FINAL = "Final training and test error in percent against depth, by arm, a point per seed."
+    if any(map(_cut_short, study.runs)):
+        caption += " A run that is not done counts as far as it went."
+    return curves_title(study), caption, panels
 
 
 def _cut_short(run: Run) -> bool:
     return run.status != "done" and bool(run.curve)
 
 
+def _finals(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
+    tables = [(rows, seed_rows(study, m)) for m in METRICS if (rows := final_rows(study, m))]
+    rows = [row for table, _ in tables for row in table]
+    if not rows:
+        return "", "", ()
+    points = [row for _, seeds in tables for row in seeds]
+    top = max(error_top(points, ("error",)), error_top(rows, ("mean", "high")))
+    log = logarithmic(points, ("error",), top)
+    panels = tuple(final_panel(study, table, seeds, top, log) for table, seeds in tables)
+    seeds = _counted(rows, "seed")
+    many = f"mean with its 95 % t-interval, {seeds}; a faint dot is one run"
+    caption = (
+        "Error of the final epoch on whole splits: "
+        f"{many if _several(rows) else f'{seeds}, so without an interval'}."
+    )
+    return final_title(study), caption, panels
+
+
+def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
+    tables = [rows for m in METRICS if (rows := difference_rows(study, m))]
+    rows = [row for table in tables for row in table]
+    if not rows:
+        return "", "", ()
+    low, high = extent(rows, ("mean", "low", "high"))
+    ends = max(-100.0, min(0.0, 1.05 * low)), min(100.0, max(1.0, 1.05 * high))
+    panels = tuple(difference_panel(study, table, ends) for table in tables)
+    pairs = _counted(rows, "pair")
+    many = (
+        f"mean with its 95 % t-interval, {pairs}. Above zero the other arm errs more; an interval "
+        "that includes zero decides nothing"
+    )
+    caption = (
+        f"Difference to {rows[0]['reference']} networks at equal depth and seed, in percentage "
+        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}."
+    )
+    return difference_title(study), caption, panels
+
+
+def _still(name: str, title: str, caption: str, panels: Sequence[Panel]) -> str:
+    rows = {key: rows for panel in panels for key, rows in panel.rows.items()}
+    return render(_together(panels, title, caption), name, rows=rows)
+
+
 def draw(study: Study) -> tuple[Chart, ...]:
     """Draw every chart that has data."""
-    begun = any(_curve_rows(study, arm) for arm in study.arms)
-    done = any(_final_rows(study, metric) for metric in METRICS)
-    kinds = (
-        (CURVES + CUT_SHORT * any(map(_cut_short, study.runs)), curves, begun),
-        (FINAL, final_against_depth, done),
-    )
+    found = zip(NAMES, (_curves(study), _finals(study), _differences(study)), strict=True)
     return tuple(
-        Chart(
-            name,
-            caption,
-            render(make(study, WIDE), f"{name}-wide"),
-            render(make(study, NARROW), f"{name}-narrow", narrow=True),
-        )
-        for name, (caption, make, has_data) in zip(NAMES, kinds, strict=True)
-        if has_data
+        Chart(name, title, caption, panels, _still(name, title, caption, panels))
+        for name, (title, caption, panels) in found
+        if panels
     )

@@ -52,9 +52,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Point:
-    """A curve's value at one epoch, over the seeds that have it, in percent."""
+    """A curve's value at one epoch, over the `n` seeds that have it, in percent."""
 
     epoch: int
+    n: int
     mean: float
     low: float
     high: float
@@ -118,6 +119,22 @@ def differences(study: Study) -> tuple[Difference, ...]:
     )
 
 
+def deepening(study: Study, arm: str, metric: Metric) -> tuple[int, int, Paired] | None:
+    """An arm's deepest networks against its shallowest, over the seeds that both have.
+
+    Returns:
+      The two depths, and the error of the deeper minus that of the shallower, percentage points;
+      None if the arm has done runs of one depth only, or no seed at both.
+    """
+    depths = [d for d in study.depths if finals(study.select(arm, d), metric)]
+    if len(depths) < 2:
+        return None
+    deep, shallow = (finals(study.select(arm, depths[end]), metric) for end in (-1, 0))
+    seeds = sorted(deep.keys() & shallow.keys())
+    change = paired([deep[seed] for seed in seeds], [shallow[seed] for seed in seeds])
+    return (depths[0], depths[-1], change) if change else None
+
+
 def mean_curve(runs: Sequence[Run], metric: Metric) -> tuple[Point, ...]:
     """Mean and range over seeds at each epoch; a run that stopped counts as far as it went."""
     by_epoch: dict[int, list[float]] = {}
@@ -127,6 +144,6 @@ def mean_curve(runs: Sequence[Run], metric: Metric) -> tuple[Point, ...]:
             if number is not None:
                 by_epoch.setdefault(epoch.epoch, []).append(number)
     return tuple(
-        Point(epoch, sum(numbers) / len(numbers), min(numbers), max(numbers))
+        Point(epoch, len(numbers), sum(numbers) / len(numbers), min(numbers), max(numbers))
         for epoch, numbers in sorted(by_epoch.items())
     )

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping
 
+from resnets.reports.provenance import environment, settings
 from resnets.reports.results import Study
 from resnets.reports.tables import (
     Table,
     all_runs,
-    environment,
     final_errors,
     paired_differences,
     unfinished,
@@ -68,5 +68,6 @@ def markdown(study: Study, charts: Mapping[str, str]) -> str:
     if command:
         blocks += ["To continue:", "    " + " ".join(command.splitlines())]
     blocks += _section("What ran", environment(study), "Devices, versions and code by run.")
+    blocks += _section("Configuration", settings(study), "Shared fields, then those that differ.")
     blocks += _section("Runs", all_runs(study))
     return "\n\n".join(blocks) + "\n"

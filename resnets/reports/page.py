@@ -2,38 +2,80 @@
 
 from collections.abc import Sequence
 from importlib import resources
+from typing import Any
 
+from resnets.drawing.interactive import asset, compiled, declared, runtime, themed
 from resnets.reports import palette
-from resnets.reports.charts import Chart
+from resnets.reports.charts import HEIGHT, Chart
+from resnets.reports.findings import headline
+from resnets.reports.legend import groups
+from resnets.reports.provenance import environment, facts, settings
 from resnets.reports.results import Study
-from resnets.reports.tables import (
-    all_runs,
-    environment,
-    final_errors,
-    paired_differences,
-    unfinished,
-)
-from resnets.reports.verdict import continue_command, verdict
+from resnets.reports.status import StudyStatus, going_on
+from resnets.reports.tables import all_runs, final_errors, paired_differences, unfinished
+from resnets.reports.verdict import completeness, continue_command, verdict
+
+_SCRIPTS = ("panels.js", "readout.js", "switches.js")
 
 
-def page(study: Study, charts: Sequence[Chart]) -> str:
-    """Write the page, self-contained HTML; all text from files is escaped by the template."""
+def _panels(charts: Sequence[Chart], colours: Sequence[str]) -> list[dict[str, Any]]:
+    """What the page's script draws, panel by panel."""
+    return [
+        {
+            "id": f"{chart.name}-{number}",
+            "spec": compiled(panel.chart, panel.rows, colours, HEIGHT, panel.switches),
+            "switches": dict(panel.switches),
+            "readout": dict(panel.readout),
+            "log": panel.log,
+            "keys": panel.keys,
+        }
+        for chart in charts
+        for number, panel in enumerate(chart.panels)
+    ]
+
+
+def page(study: Study, charts: Sequence[Chart], status: StudyStatus, refresh_s: int = 0) -> str:
+    """Write the page, self-contained HTML; all text from files is escaped by the template.
+
+    Args:
+      study: what to report.
+      charts: its charts.
+      status: how its runs stand.
+      refresh_s: seconds after which a browser loads the page again; 0 for never.
+    """
     import jinja2
 
     engine = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    source = resources.files("resnets.reports").joinpath("report.html.jinja").read_text("utf-8")
+    folder = resources.files("resnets.reports")
+    source = folder.joinpath("report.html.jinja").read_text("utf-8")
+    twins = palette.dark_twins(len(study.depths))
+    colours = list(twins)
     return engine.from_string(source).render(
         study=study,
-        verdict=verdict(study),
+        headline=headline(study),
+        verdict=verdict(study)[:-1],
+        complete=completeness(study),
+        facts=facts(study),
+        status=status,
+        going_on=going_on(status),
+        refresh_s=refresh_s,
+        groups=groups(study),
         charts=charts,
+        stills={chart.name: themed(chart.svg, colours) for chart in charts},
+        panels=_panels(charts, colours),
         errors=final_errors(study),
         pairs=paired_differences(study),
         left=unfinished(study),
         command=continue_command(study),
         environment=environment(study),
+        settings=settings(study),
         runs=all_runs(study),
-        ink=palette.TEXT,
-        twins=palette.dark_twins(len(study.depths)),
+        style=asset("page.css") + folder.joinpath("report.css").read_text("utf-8"),
+        colours=declared(twins),
+        theme=asset("theme.js"),
+        runtime=runtime() if charts else "",
+        script="".join(map(asset, _SCRIPTS)),
+        refresh=asset("refresh.js"),
     )

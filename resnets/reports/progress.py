@@ -1,7 +1,8 @@
 """How far one run came: what its directory holds, and what its attempts say."""
 
+import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,11 +58,15 @@ class Provenance:
       versions: package versions, `jax 0.10.2, ...`.
       commit: of the code.
       devices: what it ran on.
+      machine: processor, cores and system; empty where the run did not say.
+      config: the resolved config, flat, its values as JSON.
     """
 
     versions: str
     commit: str
     devices: str
+    machine: str
+    config: Mapping[str, str]
 
 
 def _finite(value: float | None) -> float | None:
@@ -114,13 +119,31 @@ def _provenance(file: Path) -> Provenance | None:
         return None
     record = read_object(file)
     versions, devices = record.fields.get("versions"), record.fields.get("devices")
+    machine, config = record.fields.get("machine"), record.fields.get("config")
     return Provenance(
         versions=", ".join(f"{name} {version}" for name, version in versions.items())
         if isinstance(versions, dict)
         else "unknown",
         commit=str(record.fields.get("git_commit", "unknown")),
         devices=", ".join(map(str, devices)) if isinstance(devices, list) else "unknown",
+        machine=_machine(machine) if isinstance(machine, dict) else "",
+        config=dict(_flat(config)) if isinstance(config, dict) else {},
     )
+
+
+def _machine(fields: Mapping[str, Any]) -> str:
+    return (
+        f"{fields.get('processor', 'unknown processor')}, {fields.get('cores', '?')} cores, "
+        f"{fields.get('system', 'unknown system')}"
+    )
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, json.dumps(value, ensure_ascii=False)
 
 
 def progress(study: Path, run_id: str) -> dict[str, Any]:

@@ -63,6 +63,16 @@ def sample(values: Sequence[float]) -> Sample | None:
     return Sample(n, mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1)))
 
 
+def interval(of: Sample) -> tuple[float, float] | tuple[None, None]:
+    """Ends of the 95 % t-interval of a mean, in its unit; unknown for one value."""
+    if of.std is None:
+        return None, None
+    from scipy.special import stdtrit  # scipy.stats.t.ppf without its second of imports
+
+    reach = float(stdtrit(of.n - 1, 0.5 + CONFIDENCE / 2)) * of.std / math.sqrt(of.n)
+    return of.mean - reach, of.mean + reach
+
+
 def paired(first: Sequence[float], second: Sequence[float]) -> Paired | None:
     """Compare values pair by pair: the t-interval of the mean difference; None without pairs.
 
@@ -78,9 +88,4 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Paired | None:
         return None
     n, mean = differences.n, differences.mean
     means = math.fsum(first) / n, math.fsum(second) / n
-    if differences.std is None:
-        return Paired(n, *means, mean, None, None)
-    from scipy.special import stdtrit  # scipy.stats.t.ppf without its second of imports
-
-    reach = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * differences.std / math.sqrt(n)
-    return Paired(n, *means, mean, mean - reach, mean + reach)
+    return Paired(n, *means, mean, *interval(differences))

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resnets.columns import aligned
 from resnets.errors import UserError
 from resnets.reports.attempts import run_directory
 from resnets.reports.files import read_lines, read_object
-from resnets.reports.results import STATUSES, Run, Status, read_study
-from resnets.reports.tables import duration, fixed
-from resnets.reports.terminal import printable
+from resnets.reports.results import STATUSES, Run, Status, Study, read_study
+from resnets.reports.tables import Table, duration, fixed
+from resnets.terminal import STATES, print_table, print_text, printable
 
 _HEADINGS = (
     *("run", "status", "epoch", "train error, %", "test error, %"),
     *("trained, s", "left, s", "attempt"),
 )
+_NUMERIC = frozenset({3, 4, 5, 6, 7})
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,40 @@ class StudyStatus:
     left_s: float | None
     runs: tuple[RunStatus, ...]
 
+    @property
+    def left(self) -> str:
+        """The time that is left in words; empty where unknown."""
+        return "" if self.left_s is None else duration(self.left_s)
+
+    @property
+    def settled(self) -> bool:
+        """Whether every run is done or has failed."""
+        return all(run.status in ("done", "failed") for run in self.runs)
+
     def as_json(self) -> dict[str, Any]:
         """The same as JSON."""
         return dataclasses.asdict(self)
 
-    def table(self) -> str:
-        """The same for a terminal."""
+    def line(self) -> str:
+        """How many runs stand how, and the time left."""
         counted = [f"{count} {status}" for status, count in self.counts.items() if count]
-        title = f"{self.study}: {', '.join(counted) or 'no run'}"
-        left = "" if self.left_s is None else f"; about {duration(self.left_s)} left"
-        rows = [tuple(map(printable, row)) for row in (_HEADINGS, *map(_cells, self.runs))]
-        text = aligned(rows, {3, 4, 5, 6, 7})
-        reasons = [f"{r.run}: {r.status}: {r.reason}" for r in self.runs if r.reason]
-        return "\n\n".join([title + left, text, *map(printable, reasons)])
+        left = f"; about {self.left} left" if self.left else ""
+        return f"{self.study}: {', '.join(counted) or 'no run'}{left}"
+
+    def print(self) -> None:
+        """Print every run, and why some are not done."""
+        print_table(
+            (_HEADINGS, *map(_cells, self.runs)), _NUMERIC, printable(self.line()) + "\n", STATES
+        )
+        for run in self.runs:
+            if run.reason:
+                print_text(f"\n{printable(f'{run.run}: {run.status}: {run.reason}')}")
+
+
+def going_on(status: StudyStatus) -> Table:
+    """The runs that go on now."""
+    rows = tuple(_cells(run) for run in status.runs if run.status == "running")
+    return Table(_HEADINGS, rows, _NUMERIC)
 
 
 def _cells(run: RunStatus) -> tuple[str, ...]:
@@ -96,7 +117,12 @@ def read_status(path: Path) -> StudyStatus:
     Raises:
       UserError: no study there, or a malformed file; names the file and the line.
     """
-    study = read_study(path)
+    return status_of(read_study(path))
+
+
+def status_of(study: Study) -> StudyStatus:
+    """How a study that was read stands, with what its directory says now of its pace."""
+    path = study.path
     known = [_known(path, run) for run in study.runs]
     by_depth: dict[int, list[float]] = {}
     for run, state in zip(study.runs, known, strict=True):

@@ -1,7 +1,5 @@
 """The report's tables as plain text: terminal, Markdown and page all print these."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from resnets.reports.comparison import cells, differences
@@ -131,25 +129,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return (f"{hours} h " if hours else "") + f"{minutes} min {rest} s"
-
-
-def _counted(what: str, values: Iterable[str]) -> list[tuple[str, str, str]]:
-    return [(what, text, str(count)) for text, count in Counter(values).most_common()]
-
-
-def _settings(run: Run) -> str:
-    return ", ".join(f"{key}={value}" for key, value in run.overrides.items())
-
-
-def environment(study: Study) -> Table:
-    """What the runs ran with: each distinct value with the number of runs that have it."""
-    begun = [run.provenance for run in study.runs if run.provenance]
-    times = [run.final.wall_s for run in study.runs if run.final and run.final.wall_s is not None]
-    rows = [
-        *_counted("devices", (p.devices for p in begun)),
-        *_counted("versions", (p.versions for p in begun)),
-        *_counted("commit", (p.commit for p in begun)),
-        *_counted("overrides", (_settings(run) for run in study.runs if run.overrides)),
-        ("wall time, summed", duration(sum(times)), str(len(times))),
-    ]
-    return Table(("what", "value", "runs"), tuple(rows), frozenset({2}))

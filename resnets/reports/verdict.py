@@ -67,8 +67,8 @@ def _change(arm: str, change: float) -> str:
     return f"{'rises' if change > 0 else 'falls'} by {size} points for {arm} networks"
 
 
-def _listed(parts: list[str]) -> str:
-    """`a, b and c`."""
+def listed(parts: list[str]) -> str:
+    """Join parts: `a, b and c`."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
@@ -81,7 +81,7 @@ def _depth_effect(study: Study, table: tuple[Cell, ...]) -> str:
             low, high = min(means), max(means)
             ranges.setdefault((low, high), []).append(_change(arm, means[high] - means[low]))
     return " ".join(
-        f"From depth {low} to {high} training error {_listed(changes)}."
+        f"From depth {low} to {high} training error {listed(changes)}."
         for (low, high), changes in ranges.items()
     )
 

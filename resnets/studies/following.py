@@ -19,6 +19,7 @@ class Follower:
             self._known[row.id] = self._state(row)
             if self._known[row.id] == "done":
                 display.say(f"[{number}/{len(rows)}] {row.id}: done already")
+                display.ended()
 
     def _state(self, row: Row) -> str:
         ending = attempts.ending(self._directory, row.id)
@@ -34,6 +35,8 @@ class Follower:
             if state != self._known[row.id]:
                 self._known[row.id] = state
                 self._display.say(f"[{number}/{len(self._rows)}] {row.id}: {state}")
+                if state == "done":
+                    self._display.ended()
 
 
 def open_rows(rows: Sequence[Row], directory: Path) -> list[Row]:

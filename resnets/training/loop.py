@@ -85,6 +85,12 @@ def train(
             ) from None
 
 
+def _errors(numbers: Mapping[str, Any], *splits: str) -> str:
+    known = [(split, numbers.get(f"{split}_error_pct")) for split in splits]
+    shown = [f"{split} {error:.1f} %" for split, error in known if error is not None]
+    return f"{', '.join(shown)} error" if shown else ""
+
+
 class _DivergedError(Exception):
     """A step was not finite, and the policy does not let it pass."""
 
@@ -111,6 +117,7 @@ class _Run:
         self.config, self.label, self.stop = config, label, stop
         self.pace = Pace()
         self.progress: RunProgress | None = None
+        self.tested: Numbers = {}
         self.rewinds = divergence.read(directory.path)
         if self.rewinds:  # a process may have ended while it went back
             checkpoints.forget_after(self.rewinds[-1].step, len(self.rewinds))
@@ -136,11 +143,17 @@ class _Run:
     def run(self, display: Display | None) -> dict[str, Any]:
         if display:
             self.progress = display.run(self.label, self.plan.total_steps, self.step)
-        while True:
-            try:
-                return self._finish()
-            except _DivergedError as error:
-                self._go_back(error.step)
+        result: dict[str, Any] = {}
+        try:
+            while not result:
+                try:
+                    result = self._finish()
+                except _DivergedError as error:
+                    self._go_back(error.step)
+        finally:
+            if self.progress:
+                self.progress.end(_errors(result, "train", "test") if result else "")
+        return result
 
     def _finish(self) -> dict[str, Any]:
         plan, memory, path = self.plan, self.memory, self.directory.path
@@ -197,6 +210,7 @@ class _Run:
         }
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             record |= self._evaluate(("validation", "test"))
+            self.tested = {k: v for k, v in record.items() if k == "test_error_pct"}
             if "validation_loss" in record:
                 memory.validation_losses.append(record["validation_loss"])
         self.writer.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
@@ -212,8 +226,9 @@ class _Run:
             self._advance(min(stop, self.step + self.pace.amount), rates)
             numbers = means(memory.window, "train")
             if self.progress and numbers:
-                loss, error = numbers["train_loss"], numbers["train_error_pct"]
-                self.progress.update(self.step, f"train loss {loss:.3f}, error {error:.1f} %")
+                self.progress.update(
+                    self.step, _errors({**numbers, **self.tested}, "train", "test")
+                )
         if self.plan.log_every:
             rate = (stop - before) * self.plan.recipe.batch_size / (time.monotonic() - began)
             self.writer.record({"kind": "train", **common, **numbers, "images_per_s": rate})

@@ -18,6 +18,7 @@ from resnets.errors import RunError, UserError, reason
 from resnets.training import durable, lock
 from resnets.training.config import flatten
 from resnets.training.durable import write_json
+from resnets.training.machine import machine
 
 CONFIG = "config.json"
 VERSIONS = ("resnets", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -113,6 +114,7 @@ class RunDirectory:
             "config": json.loads(json.dumps(config)),
             "versions": {"python": sys.version.split()[0]} | {v: _version(v) for v in VERSIONS},
             "git_commit": _git_commit(),
+            "machine": machine(),
             "devices": [f"{d.platform}:{d.id} {d.device_kind}" for d in jax.devices()],
             "argv": sys.argv,
         }

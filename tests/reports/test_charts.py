@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from resnets.reports import palette
-from resnets.reports.charts import NARROW, WIDE, Chart, curves, draw, final_against_depth, to_png
+from resnets.reports.chart_rows import curve_rows, logarithmic
+from resnets.reports.charts import WIDTH, Chart, draw, to_png
 from resnets.reports.results import Study, read_study
 from tests.reports.fake_study import whole_study
 
@@ -28,69 +29,90 @@ def drawn(study: Study) -> tuple[Chart, ...]:
 
 def svg_texts(svg: str) -> list[str]:
     """The words of a chart, and that it is well-formed."""
-    return [e.text or "" for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]
+    texts = [e for e in ElementTree.fromstring(svg).iter() if e.tag.endswith("text")]
+    return [" ".join(part for part in text.itertext() if part.strip()) for text in texts]
 
 
-def test_words_and_units(drawn: tuple[Chart, ...]) -> None:
-    """Titles, axes with units, every depth and arm, in both layouts."""
-    both = {"curves": ("Error against epoch", "error, %", "epoch", "training", "test")}
-    both["final"] = ("Final error against depth", "final error, %", "training error", "test error")
-    assert [chart.name for chart in drawn] == list(both)
+def test_every_chart_says_what_it_shows(drawn: tuple[Chart, ...]) -> None:
+    """Title, axes with units, depths in order, arms, how many seeds and which interval."""
+    own = {
+        "curves": ("error, %", "epoch", "training", "test"),
+        "final": ("final error, %", "training error", "test error", "depth, layers"),
+        "difference": ("plain - <&>, points", "training error", "test error", "depth, layers"),
+    }
+    stated = {"curves": "spans all of them", "final": "95 % t-interval"}
+    stated["difference"] = stated["final"]
+    assert [chart.name for chart in drawn] == list(own)
     for chart in drawn:
-        for svg in (chart.wide, chart.narrow):
-            words = svg_texts(svg)
-            missing = {*both[chart.name], "depth, layers", "8", "20", "56", "plain", "<&>"}
-            assert not missing - set(words)
+        words = svg_texts(chart.svg)
+        assert not {*own[chart.name], "8", "20", "56"} - set(words)
+        assert chart.title in " ".join(words)
+        assert "n\u00a0=\u00a02" in chart.caption
+        assert stated[chart.name] in chart.caption
+    depths = [word for word in svg_texts(drawn[0].svg) if word in ("8", "20", "56")]
+    assert depths[-3:] == ["8", "20", "56"]
+
+
+def test_series_differ_without_colour(drawn: tuple[Chart, ...]) -> None:
+    """Three depths have three marks, two arms two marks and two dashes."""
+    for name, field, count in (("curves", "depth", 3), ("final", "arm", 2)):
+        chart = next(chart for chart in drawn if chart.name == name)
+        encodings = [layer["encoding"] for layer in chart.panels[0].chart.to_dict()["layer"]]
+        shapes = [e["shape"]["scale"]["range"] for e in encodings if "shape" in e]
+        assert all(len(set(shape)) == count for shape in shapes)
+        assert {e["shape"]["field"] for e in encodings if "shape" in e} == {field}
+    dashes = [e["strokeDash"] for e in encodings if "strokeDash" in e]
+    assert len({tuple(dash) for dash in dashes[0]["scale"]["range"]}) == 2
 
 
 def test_colours(drawn: tuple[Chart, ...]) -> None:
-    """Every colour of a chart has a dark twin, but the grey of the dash legend."""
+    """Every colour of a chart has a dark twin."""
     known = set(palette.dark_twins(3))
     for chart in drawn:
-        elements = ElementTree.fromstring(chart.wide).iter()
+        elements = ElementTree.fromstring(chart.svg).iter()
         used = {e.get(key, "") for e in elements for key in ("fill", "stroke")}
-        assert {c for c in used if c.startswith("#")} - known <= {"#888"}
+        assert {c for c in used if c.startswith("#")} - known == set()
         used_words = {c for c in used if c and not c.startswith("#")}
-        assert used_words <= {"none", "transparent", "gray"}, used_words
+        assert used_words <= {"none", "transparent"}, used_words
 
 
-def test_narrow_fits_a_phone(drawn: tuple[Chart, ...]) -> None:
-    """Panels one below the other, at most 360 pixels wide; the wide chart fits the page."""
-    for chart in drawn:
-        narrow, wide = (ElementTree.fromstring(svg) for svg in (chart.narrow, chart.wide))
-        assert float(narrow.get("width", "0")) <= 360 < float(wide.get("width", "0")) <= 860
-        assert float(narrow.get("height", "0")) > float(wide.get("height", "0"))
-
-
-def test_means_and_bands(study: Study) -> None:
+def test_means_and_bands(study: Study, drawn: tuple[Chart, ...]) -> None:
     """Rows hold mean and range over seeds; the axis holds all of them and starts at zero."""
-    spec = curves(study, WIDE).to_dict()
-    panel = spec["concat"][0]
-    axes = [layer["encoding"]["y"]["scale"] for layer in panel["layer"]]
-    assert axes[0] == axes[1]
+    spec = drawn[0].panels[0].chart.to_dict()
+    axes = [layer["encoding"]["y"]["scale"] for layer in spec["layer"]]
+    assert all(axis == axes[0] for axis in axes)
     low, high = axes[0]["domain"]
     assert low == 0
-    assert high == pytest.approx(1.04 * (29 + 61 * math.exp(-5 / 3)))
-    data = spec["datasets"][panel["data"]["name"]]
-    last = [r for r in data if (r["depth"], r["epoch"], r["split"]) == (56, 3, "test")]
+    assert high == pytest.approx(1.04 * (29 + 61 * math.exp(-5 / 3)), abs=1e-3)
+    rows = curve_rows(study, "plain")
+    last = [r for r in rows if (r["depth"], r["epoch"], r["split"]) == (56, 3, "test")]
     assert len(last) == 1
-    assert last[0]["high"] - last[0]["low"] == pytest.approx(0.9933, abs=1e-3)
-    assert last[0]["mean"] == pytest.approx((last[0]["high"] + last[0]["low"]) / 2, abs=1e-3)
+    assert last[0]["n"] == 2
+    assert last[0]["high"] - last[0]["low"] == pytest.approx(0.9933, abs=1e-2)
+    assert last[0]["mean"] == pytest.approx((last[0]["high"] + last[0]["low"]) / 2, abs=1e-2)
 
 
-@pytest.mark.parametrize(("width", "columns"), [(WIDE, 2), (NARROW, 1)])
-def test_panels_share_their_axis(study: Study, width: int, columns: int) -> None:
+def test_panels_share_their_axis(drawn: tuple[Chart, ...]) -> None:
     """Training and test panels have the same error axis."""
-    spec = final_against_depth(study, width).to_dict()
-    scales = [layer["encoding"]["y"]["scale"] for p in spec["concat"] for layer in p["layer"]]
+    layers = [layer for p in drawn[1].panels for layer in p.chart.to_dict()["layer"]]
+    scales = [layer["encoding"]["y"]["scale"] for layer in layers]
     assert all(scale == scales[0] for scale in scales)
-    assert spec["columns"] == columns
+
+
+def test_a_logarithmic_axis_holds_every_error_but_zero() -> None:
+    """From a round number below the smallest to the linear axis's end."""
+    rows = [{"error": 0.0}, {"error": 0.07}, {"error": 61.0}]
+    axis = logarithmic(rows, ("error",), 63.0)
+    assert axis["domain"] == [pytest.approx(0.05), 63.0]
+    assert axis["ticks"][0] == 0.05
+    assert axis["ticks"][-1] == 50.0
+    assert logarithmic([{"error": 0.0}], ("error",), 1.0)["domain"] == [0.1, 1.0]
 
 
 def test_png(drawn: tuple[Chart, ...]) -> None:
-    """Twice the size of the SVG."""
-    png = to_png(drawn[0].wide)
+    """Twice the size of the SVG, which is little wider than its panels."""
+    png = to_png(drawn[0].svg)
     width = int.from_bytes(png[16:20], "big")
-    assert width == pytest.approx(
-        2 * float(ElementTree.fromstring(drawn[0].wide).get("width")), abs=2
-    )
+    svg = float(ElementTree.fromstring(drawn[0].svg).get("width", "0"))
+    assert width == pytest.approx(2 * svg, abs=2)
+    assert svg < WIDTH + 120

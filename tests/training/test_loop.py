@@ -43,7 +43,7 @@ def test_a_run_leaves_the_files_of_the_contract(finished):
     assert json.loads((directory / "done.json").read_text()) == result
     written = json.loads((directory / "config.json").read_text())
     assert written["config"] == json.loads(json.dumps(config))
-    assert {"versions", "git_commit", "devices", "argv"} <= written.keys()
+    assert {"versions", "git_commit", "machine", "devices", "argv"} <= written.keys()
     assert any((directory / "tensorboard").glob("events.out.tfevents.*"))
     steps = {path.name for path in (directory / "checkpoints").iterdir()}
     assert steps == {"8", "12"}

@@ -110,9 +110,10 @@ def run(rows: Sequence[Row], directory: Path, limits: Limits) -> list[str]:
                 compiled.add(architecture)
         else:
             attempt(number, row, display)
+        display.ended()
 
     parallel = limits.max_parallel or default_parallel()
-    with Display() as display, ThreadPoolExecutor(parallel) as pool:
+    with Display(len(rows)) as display, ThreadPoolExecutor(parallel) as pool:
         jobs = [pool.submit(one, number, row, display) for number, row in enumerate(rows, 1)]
         try:
             for job in jobs:

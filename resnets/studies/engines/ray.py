@@ -75,7 +75,7 @@ def run(
     ray = load()
     _connect(ray, address, dashboard)
     try:
-        with Display() as display:
+        with Display(len(rows)) as display:
             _check(ray, resources, address, display)
             _Tasks(ray, directory, limits, resources).see_through(rows, display)
     finally:

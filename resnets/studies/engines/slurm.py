@@ -75,7 +75,7 @@ def run(
     """
     check()
     array = _Arrays(directory.absolute(), limits, resources, options)
-    with Display() as display:
+    with Display(len(rows)) as display:
         follower = Follower(rows, directory, display)
         try:
             left = open_rows(rows, directory)
