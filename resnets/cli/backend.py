@@ -1,10 +1,20 @@
 """Process-wide settings of JAX and of logging; they are made here and nowhere else."""
 
+import contextlib
 import importlib.util
 import logging
 import os
+import sys
+from collections.abc import Iterator
+
+from resnets.errors import UserError
+from resnets.training.links import Place, free_port
+from resnets.training.processes import ALONE, Team, assemble
 
 _PLUGINS = ("libtpu", "jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin")
+_HEARTBEAT_S = 60
+"""Seconds of silence after which JAX ends a run: of a host without power, say. One whose process
+has ended is noticed at once, by us."""
 _CPU_FLAGS = (
     "--xla_backend_optimization_level=1",
     "--xla_cpu_use_fusion_emitters=false",
@@ -29,3 +39,56 @@ def configure() -> None:
     os.environ.setdefault("JAX_PLATFORMS", "" if accelerated else "cpu")
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     logging.getLogger("resnets").setLevel(logging.INFO)
+
+
+@contextlib.contextmanager
+def team(place: Place | None, name: str) -> Iterator[Team]:
+    """Be one of a run's processes, and see the devices of all, for as long as the context lasts.
+
+    What ends one of them in it ends all. It begins after `configure`.
+
+    Args:
+      place: among the processes; None for a run of one.
+      name: of the command, for the line that says why it ended.
+
+    Raises:
+      UserError: the processes were not told the same, or the port cannot be used.
+      RunError: some did not come in time.
+    """
+    if place is None:
+        yield ALONE
+        return
+    _divert_output()
+    if place.index:
+        logging.getLogger("resnets").setLevel(logging.WARNING)  # the first tells what all do
+    with assemble(place, name) as processes:
+        _initialise_jax(place, processes)
+        yield processes
+
+
+def _divert_output() -> None:
+    """Let what libraries print to stdout from C++ go to stderr: stdout carries the answer."""
+    sys.stdout.flush()
+    sys.stdout = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding)
+    os.dup2(2, 1)
+
+
+def _initialise_jax(place: Place, team: Team) -> None:
+    """Connect JAX's own service; all are there, so it need not wait long for anybody."""
+    import jax
+
+    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM away from us
+    port = team.share(free_port)
+    jax.distributed.initialize(
+        f"{place.address.rpartition(':')[0]}:{port}",
+        place.count,
+        place.index,
+        local_device_ids=place.devices,
+        cluster_detection_method="deactivate",
+        heartbeat_timeout_seconds=_HEARTBEAT_S,
+    )
+    counts = team.gather(jax.local_device_count())
+    if len(set(counts)) > 1:
+        raise UserError(
+            f"the processes have {', '.join(map(str, counts))} devices; give all equally many"
+        )

@@ -268,7 +268,12 @@ def _is_number(name: str) -> bool:
 def _checkpointer() -> ocp.Checkpointer:
     # Orbax logs a traceback a thread for what it raises as well, and we say in one line.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
-    return ocp.Checkpointer(ocp.CompositeCheckpointHandler())
+    # Of several processes of a run the first saves alone: Orbax must not wait for the others.
+    alone = ocp.options.MultiprocessingOptions(active_processes={0})
+    handler = ocp.CompositeCheckpointHandler(
+        composite_options=ocp.CompositeOptions(multiprocessing_options=alone)
+    )
+    return ocp.Checkpointer(handler, multiprocessing_options=alone)
 
 
 def _read(reader: ocp.Checkpointer, folder: Path, items: ocp.args.Composite) -> Any:

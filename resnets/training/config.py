@@ -31,6 +31,25 @@ def config_hash(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def differences(
+    there: Mapping[str, Any], here: Mapping[str, Any], place: str = "there", own: str = "here"
+) -> list[str]:
+    """Name the fields in which two flat configs differ, each with both values.
+
+    Args:
+      there: read from JSON.
+      here: the other one.
+      place: what the first is called.
+      own: what the other is called.
+    """
+    wanted = json.loads(json.dumps(dict(here)))
+    return [
+        f"{key} ({there.get(key, 'absent')} {place}, {wanted.get(key, 'absent')} {own})"
+        for key in sorted(there.keys() | wanted.keys())
+        if there.get(key) != wanted.get(key) or (key in there) != (key in wanted)
+    ]
+
+
 class ConfigReader:
     """Read-only view of a config that remembers the leaves it gave out."""
 

@@ -18,9 +18,10 @@ from jaxtyping import Float
 from resnets import data
 from resnets.data.dataset import DatasetError
 from resnets.data.streaming import Batch
-from resnets.training import epoch
+from resnets.training import epoch, placement
 from resnets.training.memory import nothing
 from resnets.training.pace import Pace
+from resnets.training.processes import ALONE, Team
 from resnets.training.setup import Plan
 from resnets.training.state import DeviceData, Sums, TrainState, Variables
 
@@ -60,11 +61,11 @@ class Feed(Protocol):
         """Take back what `memory` gave."""
 
 
-def open_feed(plan: Plan) -> Feed:
-    """Make ready what the plan's run trains on."""
+def open_feed(plan: Plan, team: Team = ALONE) -> Feed:
+    """Make ready what the plan's run trains on, at each of its processes."""
     if isinstance(plan.dataset, data.Streamed):
-        return StreamedFeed(plan, plan.dataset)
-    return ResidentFeed(plan, plan.dataset)
+        return StreamedFeed(plan, plan.dataset, team)
+    return ResidentFeed(plan, plan.dataset, team)
 
 
 def run_steps(
@@ -78,10 +79,10 @@ def run_steps(
 class ResidentFeed:
     """A data set on every device: many steps, or a whole evaluation, are one call."""
 
-    def __init__(self, plan: Plan, dataset: data.Dataset) -> None:
+    def __init__(self, plan: Plan, dataset: data.Dataset, team: Team) -> None:
         self._plan, self._dataset = plan, dataset
         self._data = _on_every_device(dataset, plan.recipe.mesh)
-        self._pace = Pace()
+        self._pace = Pace(team)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -117,7 +118,7 @@ class ResidentFeed:
         recipe, sums = self._plan.recipe, nothing()
         while first < last:
             pause()
-            amount = self._pace.amount
+            amount = self._pace.amount()
             stop = min(last, first + amount * recipe.batch_size)
             bounds = (jnp.asarray(first, jnp.int32), jnp.asarray(stop, jnp.int32))
             with self._pace.call(-(-(stop - first) // recipe.batch_size)):
@@ -142,8 +143,7 @@ class ResidentFeed:
 def _on_every_device(dataset: data.Dataset, mesh: Mesh) -> DeviceData:
     everywhere = NamedSharding(mesh, PartitionSpec())
     return DeviceData(
-        jax.device_put(jnp.asarray(dataset.images), everywhere),
-        jax.device_put(jnp.asarray(dataset.labels), everywhere),
+        placement.put(dataset.images, everywhere), placement.put(dataset.labels, everywhere)
     )
 
 
@@ -154,9 +154,9 @@ class StreamedFeed:
     always has work, and its memory never holds more than three batches.
     """
 
-    def __init__(self, plan: Plan, dataset: data.Streamed) -> None:
-        self._plan, self._dataset = plan, dataset
-        self._part = (jax.process_index(), jax.process_count())
+    def __init__(self, plan: Plan, dataset: data.Streamed, team: Team) -> None:
+        self._plan, self._dataset, self._team = plan, dataset, team
+        self._part = (team.index, team.count)
         self._training: Generator[tuple[jax.Array, ...], None, None] | None = None
         self._corrupt: set[str] = set()
 
@@ -212,11 +212,13 @@ class StreamedFeed:
         return jax.device_get(sums)
 
     def counts(self) -> dict[str, int]:
-        """Count the files that this process could not decode so far."""
+        """Count the files that could not be decoded so far."""
+        self._pool_corrupt()
         return {"corrupt_images": len(self._corrupt)}
 
     def memory(self) -> dict[str, Any]:
         """Keep the names of the files that could not be decoded."""
+        self._pool_corrupt()
         return {"corrupt_images": sorted(self._corrupt)}
 
     def remember(self, memory: Mapping[str, Any]) -> None:
@@ -252,7 +254,11 @@ class StreamedFeed:
         return tuple(jax.make_array_from_process_local_data(sharding, array) for array in arrays)
 
     def _everywhere(self, tree: Any) -> Any:
-        return jax.device_put(tree, NamedSharding(self._plan.recipe.mesh, PartitionSpec()))
+        return placement.put(tree, NamedSharding(self._plan.recipe.mesh, PartitionSpec()))
+
+    def _pool_corrupt(self) -> None:
+        """Let the first process, which counts, know what each has found."""
+        self._corrupt.update(*self._team.gather(sorted(self._corrupt)))
 
     def _note_corrupt(self, split: str, batch: Batch) -> None:
         for index in batch.corrupt[batch.corrupt >= 0].tolist():

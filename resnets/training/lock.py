@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ _logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Own a run directory for as long as the context lasts.
+def locked(directory: Path) -> Iterator[Callable[[], None]]:
+    """Own a run directory for as long as the context lasts; gives what ends it early.
 
     Raises:
       RunError: another process owns it, or may own it; or the lock cannot be written.
@@ -44,11 +44,15 @@ def locked(directory: Path) -> Iterator[None]:
             f"{directory} cannot be locked: {reason(error)}; make it writable or choose another "
             "--workdir"
         ) from None
-    try:
-        yield
-    finally:
+
+    def release() -> None:
         if _read(file) == own:
             durable.discard(file)
+
+    try:
+        yield release
+    finally:
+        release()
 
 
 def identity() -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Train one run, from its config to its `done.json`.
 
 The trajectory is a function of the config and its seed. A process only moves along it: it may end
-at any moment, and the next one goes on from the newest checkpoint to the same end.
+at any moment, and the next one goes on from the newest checkpoint to the same end. Of several
+processes on one trajectory all run this, in step, and the first alone decides and writes.
 """
 
 import logging
@@ -15,16 +16,17 @@ import jax
 import numpy as np
 
 from resnets.errors import Preempted, RunError, reason
-from resnets.training import divergence, metrics
-from resnets.training.checkpoints import Checkpoints, Tag
+from resnets.training import divergence
+from resnets.training.checkpoints import Tag
 from resnets.training.config import flatten
 from resnets.training.divergence import Rewind
 from resnets.training.evaluation import Numbers, evaluate, final_numbers, means
 from resnets.training.feed import Feed, open_feed, run_steps
-from resnets.training.lock import locked
+from resnets.training.keeper import Keeper, keeper, owned
 from resnets.training.memory import Memory, nothing
-from resnets.training.metrics import MetricsWriter
 from resnets.training.pace import Pace
+from resnets.training.placement import share_restored
+from resnets.training.processes import ALONE, Team
 from resnets.training.progress import Display, RunProgress
 from resnets.training.run_directory import RunDirectory
 from resnets.training.setup import Plan, prepare
@@ -39,6 +41,7 @@ def train(
     label: str,
     display: Display | None = None,
     stop: threading.Event | None = None,
+    team: Team = ALONE,
 ) -> dict[str, Any]:
     """Train the run that `config` describes, or what is missing of it.
 
@@ -46,10 +49,11 @@ def train(
 
     Args:
       config: nested config with the fields of `configs/common.py`.
-      workdir: the run directory; made if it does not exist.
+      workdir: the run directory; made if it does not exist, and used by the first process only.
       label: the run's name in progress messages.
       display: where progress is shown, if anywhere.
       stop: when another thread sets it, the run saves and ends, within a second or a step.
+      team: the processes that train the run; each makes this call.
 
     Returns:
       The final numbers, as `done.json` holds them.
@@ -60,24 +64,23 @@ def train(
         another process has the directory.
       Preempted: `stop` was set, and the run saved; the same call goes on from there.
     """
-    plan = prepare(config)
+    team.check_same("config", flatten(config))
+    plan = team.in_turn(lambda: prepare(config))
     directory = RunDirectory(workdir)
-    result = directory.open(config)
+    result = team.share(lambda: directory.open(config))
     if result is not None:
         return result
-    with locked(directory.path):
-        result = directory.claim(config)
+    with owned(directory, team):
+        result = team.share(lambda: directory.claim(config))
         if result is not None:  # another process had just finished it
             return result
         try:
             with (
-                Checkpoints(
-                    directory.checkpoints, plan.keep_checkpoints, bool(plan.keep_best)
-                ) as checkpoints,
-                open_feed(plan) as feed,
+                keeper(directory, plan, config, team) as kept,
+                open_feed(plan, team) as feed,
             ):
-                event = stop or threading.Event()
-                return _Run(plan, feed, directory, checkpoints, config, label, event).run(display)
+                run = _Run(plan, feed, kept, label, stop or threading.Event(), team)
+                return run.run(display)
         except OSError as error:
             raise RunError(
                 f"{label}: {reason(error)}; what is saved in {directory.checkpoints} is kept; when "
@@ -106,21 +109,18 @@ class _Run:
         self,
         plan: Plan,
         feed: Feed,
-        directory: RunDirectory,
-        checkpoints: Checkpoints,
-        config: Mapping[str, Any],
+        keeper: Keeper,
         label: str,
         stop: threading.Event,
+        team: Team,
     ) -> None:
-        self.plan, self.feed = plan, feed
-        self.directory, self.checkpoints = directory, checkpoints
-        self.config, self.label, self.stop = config, label, stop
-        self.pace = Pace()
+        self.plan, self.feed, self.keeper = plan, feed, keeper
+        self.label, self.stop, self.team = label, stop, team
+        self.pace = Pace(team)
         self.progress: RunProgress | None = None
         self.tested: Numbers = {}
-        self.rewinds = divergence.read(directory.path)
-        if self.rewinds:  # a process may have ended while it went back
-            checkpoints.forget_after(self.rewinds[-1].step, len(self.rewinds))
+        rewinds = team.share(lambda: [(r.step, r.diverged) for r in keeper.rewinds()])
+        self.rewinds = [Rewind(*rewind) for rewind in rewinds]
         self._restore(at_most=None)
 
     def _restore(self, at_most: int | None) -> None:
@@ -128,14 +128,16 @@ class _Run:
         self.state: TrainState = self.plan.initial_state()
         self.memory = Memory()
         self.metric: float | None = None
-        restored = self.checkpoints.restore(self.state, at_most)
+        restored = share_restored(
+            self.team, lambda like: self.keeper.restore(like, at_most), self.state
+        )
         if restored:
             self.state, stored = restored
             self.memory = Memory.from_json(stored)
             self.feed.remember(stored)
             _logger.info("%s: goes on from step %d", self.label, int(self.state.step))
         elif self.plan.pretrained:
-            model, path = self.plan.recipe.model, self.directory.path
+            model, path = self.plan.recipe.model, self.keeper.path
             self.state = self.plan.pretrained.begin(model, self.state, path, self.label)
         self.step = int(self.state.step)
         self.started = time.monotonic() - self.memory.wall_s
@@ -156,33 +158,30 @@ class _Run:
         return result
 
     def _finish(self) -> dict[str, Any]:
-        plan, memory, path = self.plan, self.memory, self.directory.path
-        lines = path / "metrics.jsonl"
-        kept = metrics.truncate(lines, self.step, memory.epochs, memory.rewinds)
-        with MetricsWriter(path, kept, flatten(self.config)) as self.writer:
+        plan, memory = self.plan, self.memory
+        with self.keeper.recording(self.step, memory):
             try:
                 for epoch in range(memory.epochs + 1, plan.epochs + 1):
                     self._epoch(epoch)
                 result = self._result()
             except Preempted:
                 self._save(planned=False)
-                self.checkpoints.wait()
+                self.team.share(self.keeper.wait)
                 raise
-            self.writer.final({k: v for k, v in result.items() if k.endswith(("_pct", "_loss"))})
+            self.keeper.conclude(result)
             self._save()
-            self.checkpoints.wait()
-        self.directory.finish(result)
-        return result
+            self.keeper.wait()
+        self.keeper.finish(result)
+        return self.team.share(lambda: result)
 
     def _save(self, planned: bool = True) -> None:
         """Start to save where the run stands, once its records are on the disk."""
         if self.step == 0:
             return
-        self.writer.sync()
         self.memory.wall_s = self._wall_s()
         tag = Tag(planned, len(self.rewinds), self.metric if planned else None)
         stored = self.memory.as_json() | self.feed.memory()
-        self.checkpoints.save(self.state, self.step, stored, tag)
+        self.keeper.save(self.state, self.step, stored, tag)
 
     def _wall_s(self) -> float:
         return time.monotonic() - self.started
@@ -213,7 +212,7 @@ class _Run:
             self.tested = {k: v for k, v in record.items() if k == "test_error_pct"}
             if "validation_loss" in record:
                 memory.validation_losses.append(record["validation_loss"])
-        self.writer.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
+        self.keeper.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
         memory.epochs, memory.whole = epoch, nothing()
         self.metric = record.get(plan.keep_best)
         if plan.checkpoint_every and epoch % plan.checkpoint_every == 0 and epoch < plan.epochs:
@@ -223,7 +222,7 @@ class _Run:
         """Train until the next record of steps, in calls of about a second, and write it."""
         memory, began, before = self.memory, time.monotonic(), self.step
         while self.step < stop:
-            self._advance(min(stop, self.step + self.pace.amount), rates)
+            self._advance(min(stop, self.step + self.pace.amount()), rates)
             numbers = means(memory.window, "train")
             if self.progress and numbers:
                 self.progress.update(
@@ -231,7 +230,7 @@ class _Run:
                 )
         if self.plan.log_every:
             rate = (stop - before) * self.plan.recipe.batch_size / (time.monotonic() - began)
-            self.writer.record({"kind": "train", **common, **numbers, "images_per_s": rate})
+            self.keeper.record({"kind": "train", **common, **numbers, "images_per_s": rate})
         memory.skipped += int(memory.window.nonfinite)
         memory.whole = jax.tree.map(np.add, memory.whole, memory.window)
         memory.window = nothing()
@@ -252,8 +251,8 @@ class _Run:
 
     def _pause(self) -> None:
         """Look, between two calls of the device, whether a save failed or the run is to end."""
-        self.checkpoints.check()
-        if self.stop.is_set():
+        self.keeper.check()
+        if self.team.any_set(self.stop):
             raise Preempted(
                 f"{self.label}: asked to stop at step {self.step} of {self.plan.total_steps}, and "
                 "saved; the same command goes on from there"
@@ -269,13 +268,12 @@ class _Run:
         if len(self.rewinds) >= plan.on_divergence.rewinds:
             numbers = means(self.memory.window, "train")
             text = plan.on_divergence.failure(step, int(self.memory.window.count), numbers)
-            self.directory.fail(f"{self.label}: {text}")
+            self.keeper.fail(f"{self.label}: {text}")
             raise RunError(f"{self.label}: {text}")
         every = plan.checkpoint_every * plan.steps_per_epoch
         target = (step - 1) // every * every if every else 0
         self.rewinds.append(Rewind(target, step))
-        divergence.write(self.directory.path, self.rewinds)
-        self.checkpoints.forget_after(target, len(self.rewinds))
+        self.keeper.go_back(self.rewinds)
         _logger.warning(
             "%s: step %d was not finite; back to step %d with %g of the learning rate",
             *(self.label, step, target, plan.on_divergence.factor ** len(self.rewinds)),
@@ -288,7 +286,7 @@ class _Run:
         for number, rewind in enumerate(self.rewinds, 1):
             if rewind.step == first and number > memory.rewinds:
                 epoch = first // plan.steps_per_epoch
-                self.writer.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
+                self.keeper.record(rewind.record(number, epoch, plan.on_divergence.factor**number))
                 memory.rewinds = number
 
     def _evaluate(self, splits: tuple[str, ...]) -> Numbers:

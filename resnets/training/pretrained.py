@@ -13,7 +13,7 @@ import numpy as np
 
 from resnets.errors import UserError
 from resnets.models import interop
-from resnets.training import durable
+from resnets.training import durable, placement
 from resnets.training.state import TrainState
 
 _logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Pretrained:
         """
         values, report = self._load(model, state)
         placed = jax.tree.map(
-            lambda new, old: jax.device_put(jnp.asarray(new), old.sharding),
+            lambda new, old: placement.put(jnp.asarray(new), old.sharding),
             values,
             state.variables(),
         )
@@ -58,14 +58,18 @@ class Pretrained:
             state = dataclasses.replace(state, average=average)
         return state, report
 
-    def begin(self, model: nn.Module, state: TrainState, run: Path, label: str) -> TrainState:
-        """As `apply`; what of the file was used is logged and kept in the run directory.
+    def begin(
+        self, model: nn.Module, state: TrainState, run: Path | None, label: str
+    ) -> TrainState:
+        """As `apply`; what of the file was used is logged and kept in the run directory, if any.
 
         Raises:
           UserError: as `check`.
           OSError: the run directory cannot be written.
         """
         state, report = self.apply(model, state)
+        if run is None:
+            return state
         durable.write_json(run / "init_from.json", self.record(report))
         for line in report.lines():
             _logger.info("%s: %s", label, line)

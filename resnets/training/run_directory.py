@@ -16,7 +16,7 @@ import numpy as np
 
 from resnets.errors import RunError, UserError, reason
 from resnets.training import durable, lock
-from resnets.training.config import flatten
+from resnets.training.config import differences, flatten
 from resnets.training.durable import write_json
 from resnets.training.machine import machine
 
@@ -125,12 +125,7 @@ class RunDirectory:
             stored = flatten(json.loads(file.read_text())["config"])
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             raise UserError(f"{file} is damaged; choose another --workdir") from None
-        wanted = flatten(json.loads(json.dumps(config)))
-        differing = [
-            f"{key} ({stored.get(key, 'absent')} there, {wanted.get(key, 'absent')} here)"
-            for key in sorted(stored.keys() | wanted.keys())
-            if stored.get(key) != wanted.get(key) or (key in stored) != (key in wanted)
-        ]
+        differing = differences(stored, flatten(config))
         if differing:
             raise UserError(
                 f"{self.path} holds a run of another config: {', '.join(differing[:4])}; "

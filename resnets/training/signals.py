@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from resnets.errors import Preempted
@@ -38,12 +39,14 @@ class Signals:
     Attributes:
       stop: set by the first signal.
       received: that signal, if there was one.
+      leave: ends the process with an exit status and a line.
     """
 
     def __init__(self) -> None:
         """Nothing was received."""
         self.stop = StopRequest()
         self.received: signal.Signals | None = None
+        self.leave: Callable[[int, str], None] = _leave
 
     def __enter__(self) -> "Signals":
         """Listen."""
@@ -84,9 +87,13 @@ class Signals:
             self._end(f"busy for {GRACE_S:.0f} s")
 
     def _end(self, why: str) -> None:
-        note = f"\nended at once ({why}); the same command goes on from the last checkpoint\n"
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, note.encode())
-        os._exit(self.exit_code)
+        note = f"ended at once ({why}); the same command goes on from the last checkpoint"
+        self.leave(self.exit_code, note)
+
+
+def _leave(status: int, note: str) -> None:
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"\n{note}\n".encode())
+    os._exit(status)
 
 
 def _leave_it(_: int, __: TracebackType | object | None) -> None:

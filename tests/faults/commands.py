@@ -26,13 +26,13 @@ def environment(**more):
     return kept | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | more
 
 
-def start(*argv, **more):
+def start(*argv, errors=subprocess.STDOUT, **more):
     """A command of launch.sh; its output is there when it has ended."""
     return subprocess.Popen(
         [sys.executable, "-m", "resnets.cli", *argv],
         env=environment(**more),
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=errors,
         text=True,
     )
 
