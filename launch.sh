@@ -34,6 +34,7 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh report DIR           write a study's report again from its files; with --watch
                                    its page follows the study while it runs
   ./launch.sh tensorboard DIR      look at a study's curves
+  ./launch.sh bench [NAME]         measure this project against PyTorch and plain Flax, in turn
   ./launch.sh screenshots DIR      pictures of a study's page
   ./launch.sh test [ARGUMENTS]     the checks and the test suite
 

@@ -9,9 +9,9 @@ from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
     *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *("install", "export", "report", "status", "tensorboard", "screenshots", "test"),
+    *("install", "export", "report", "status", "tensorboard", "bench", "screenshots", "test"),
 )
-PLANNED = ("bench",)
+
 INTERRUPTED = 130
 
 
@@ -22,8 +22,6 @@ def main(argv: Sequence[str]) -> int:
     """
     verb, arguments = (argv[0], list(argv[1:])) if argv else ("study", [])
     try:
-        if verb in PLANNED:
-            raise UserError(f"{verb} is not there yet; today's verbs: {', '.join(VERBS)}")
         if verb not in VERBS:
             raise UserError(f"unknown verb {verb!r}; {suggest(verb, VERBS)}")
         status: int = importlib.import_module(f"resnets.cli.{verb}").main(arguments)

@@ -54,7 +54,7 @@ def refuse(capsys, *argv, status=2):
         (["analyze", "--config=configs/cifar.py:depth=9"], "6n+2"),
         (["analyze", "--compare=resnet18,resnet19"], "did you mean 'resnet18'"),
         (["export", "no/such/run", "--output=weights.safetensors"], "holds no run"),
-        (["bench"], "not there yet"),
+        (["bench", "trian"], "choose from"),
         (["study", "degradatoin"], "did you mean 'degradation'"),
         (["study", "--dephts=8"], "did you mean '--depths'"),
         (["study", "--depths=eight"], "not a list of whole numbers"),

@@ -1,0 +1,1 @@
+"""One training step, by us and by others: each a process that takes steps when asked to."""

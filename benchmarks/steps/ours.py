@@ -1,0 +1,58 @@
+"""The step of this project: epochs on the device, the data set and its augmentation with it."""
+
+from resnets.cli import backend
+
+backend.configure()
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+from benchmarks.steps import serving  # noqa: E402
+from resnets import models  # noqa: E402
+from resnets.data.augmentation import Preprocessing  # noqa: E402
+from resnets.training import epoch  # noqa: E402
+from resnets.training.setup import device_mesh  # noqa: E402
+from resnets.training.state import DeviceData, Sums  # noqa: E402
+from resnets.training.step import Recipe, initialise  # noqa: E402
+
+BATCHES = 16
+
+
+def main() -> None:
+    """Serve."""
+    asked = serving.options()
+    shape = (asked.size, asked.size, asked.channels)
+    fields = {"scan_blocks": not asked.unrolled, "dtype": asked.dtype}
+    recipe = Recipe(
+        model=models.create(asked.network, asked.classes, **fields),
+        preprocessing=Preprocessing((0.5,) * asked.channels, (0.25,) * asked.channels, 4, True),
+        mesh=device_mesh(),
+        batch_size=asked.batch,
+        weight_decay=1e-4,
+    )
+    examples = BATCHES * asked.batch
+    random = np.random.default_rng(0)
+    data = DeviceData(
+        jnp.asarray(random.integers(0, 256, (examples, *shape), np.uint8)),
+        jnp.asarray(random.integers(0, asked.classes, examples, np.int32)),
+    )
+    key, rates = jax.random.key(0), jnp.full(BATCHES, 0.01, jnp.float32)
+    state = initialise(recipe, key, shape)
+    taken, none = 0, jnp.int32(0)
+
+    def steps(count: int) -> None:
+        nonlocal state, taken
+        end = taken + count
+        while taken < end:
+            taken = min(end, (taken // BATCHES + 1) * BATCHES)
+            state, sums = epoch.run_steps(
+                recipe, state, (0, examples), data, rates, key, jnp.int32(taken), Sums.zero(), none
+            )
+            jax.block_until_ready(sums)
+
+    serving.serve(steps, {"jax": jax.__version__, "device": str(jax.devices()[0].device_kind)})
+
+
+if __name__ == "__main__":
+    main()

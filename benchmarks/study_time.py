@@ -1,0 +1,65 @@
+"""A study of small networks against the sum of its bare epochs: what all the rest costs."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks import rows
+from benchmarks.contest import CHECKOUT, Contestant, take_turns
+
+DEPTHS, SEEDS, ARMS = (8, 20, 56), 3, 2
+EPOCHS = 20
+BATCH, EXAMPLES = 64, 1257  # of configs/digits.py
+ROUNDS, STEPS = 5, 44
+
+
+def bare_seconds() -> float:
+    """Time of all training steps of the study, none beside another."""
+    case = ("--size=8", "--channels=1", f"--batch={BATCH}")
+    with ExitStack() as stack:
+        running = {
+            str(depth): stack.enter_context(
+                Contestant("ours", (f"--network=cifar_resnet{depth}", *case))
+            )
+            for depth in DEPTHS
+        }
+        found = take_turns(running, ROUNDS, STEPS)
+    steps = EPOCHS * (EXAMPLES // BATCH)
+    return sum(ARMS * SEEDS * steps * timing.seconds for timing in found.values())
+
+
+def study_seconds(directory: Path) -> float:
+    """Time of the whole command, from an empty directory to the report."""
+    command = ["./launch.sh", "study", "degradation", f"--workdir={directory}"]
+    began = time.perf_counter()
+    subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure, print the table and write it."""
+    with tempfile.TemporaryDirectory() as folder:
+        study = Path(folder) / "study"
+        taken = study_seconds(study)
+        done = [json.loads(path.read_text()) for path in study.glob("runs/*/done.json")]
+    bare = bare_seconds()
+    found: list[dict[str, Any]] = [
+        {
+            "runs": len(done),
+            "study_s": taken,
+            "bare_epochs_s": bare,
+            "study_over_bare": taken / bare,
+            "summed_runs_s": sum(run["wall_s"] for run in done),
+        }
+    ]
+    print(rows.table(found))
+    print(f"written to {rows.write('sweep', found)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
