@@ -124,6 +124,7 @@ class Checkpoints:
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
         try:
             self._check_there()
+            durable.check_space(new.parent, _size(state))
             with _ONE_AT_A_TIME:
                 self._saver.save(new, args=items, force=True)
             integrity.seal(new, {"step": step, **dataclasses.asdict(tag)})
@@ -265,9 +266,16 @@ def _is_number(name: str) -> bool:
     return name.isascii() and name.isdecimal() and str(int(name)) == name
 
 
+def _size(state: TrainState) -> int:
+    """Bytes that a checkpoint may take, with what Orbax writes beside each array."""
+    arrays = jax.tree.leaves(state)
+    return sum(array.nbytes for array in arrays) + (len(arrays) + 16) * 4096
+
+
 def _checkpointer() -> ocp.Checkpointer:
     # Orbax logs a traceback a thread for what it raises as well, and we say in one line.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    for noisy in ("absl", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
     # Of several processes of a run the first saves alone: Orbax must not wait for the others.
     alone = ocp.options.MultiprocessingOptions(active_processes={0})
     handler = ocp.CompositeCheckpointHandler(

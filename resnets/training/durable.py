@@ -1,7 +1,9 @@
 """Files that are there whole or not at all, and that stay after the power goes."""
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +61,13 @@ def append(descriptor: int, data: bytes) -> None:
     """
     while data:
         data = data[os.write(descriptor, data) :]
+
+
+def check_space(directory: Path, size: int) -> None:
+    """Refuse to begin what a full disk would end: many writers at once cannot say it well.
+
+    Raises:
+      OSError: fewer than `size` bytes are free.
+    """
+    if shutil.disk_usage(directory).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))

@@ -1,5 +1,6 @@
 """Checkpoints that can be trusted: sealed, verified, set aside, pruned."""
 
+import errno
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ import pytest
 
 from resnets.errors import RunError
 from resnets.training import checkpoints as module
+from resnets.training import durable
 from resnets.training.checkpoints import Checkpoints, Tag, read, steps
 from resnets.training.integrity import NAME, DamagedError, check, seal
 from resnets.training.state import TrainState
@@ -207,3 +209,10 @@ def test_every_bit_of_a_manifest_counts(tmp_path):
         (tmp_path / NAME).write_bytes(changed)
         with pytest.raises(DamagedError, match=r"manifest\.json"):
             check(tmp_path)
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(tmp_path):
+    durable.check_space(tmp_path, 1)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        durable.check_space(tmp_path, 2**62)
+    assert caught.value.errno == errno.ENOSPC
