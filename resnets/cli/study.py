@@ -10,6 +10,7 @@ from pathlib import Path
 from resnets.cli import backend, engines
 from resnets.cli.parser import Parser, comma_list, int_list
 from resnets.errors import UserError, suggest
+from resnets.training.config_file import CHECKOUT
 
 CLAIMS = "claims"
 """A study that is no grid of runs: a package of experiments/ with a command of its own."""
@@ -59,10 +60,10 @@ def main(argv: Sequence[str]) -> int:
     if args.name == CLAIMS:
         raise UserError(f"write `study {CLAIMS}` first and its own options after it")
     engines.check(args)
-    backend.configure()
+    directory = args.workdir or CHECKOUT / "runs" / args.name
+    backend.configure(directory / "runs")
     from resnets.reports import print_summary, write_report
     from resnets.studies import grid, manifest
-    from resnets.training.config_file import CHECKOUT
 
     study = grid.find_study(args.name)
     arms = {arm: study.arms[arm] for arm in _known_arms(args.arms, tuple(study.arms))}
@@ -73,7 +74,6 @@ def main(argv: Sequence[str]) -> int:
         seeds=study.seeds if args.seeds is None else args.seeds,
     )
     rows = grid.expand(study, overrides)
-    directory = args.workdir or CHECKOUT / "runs" / study.name
     grid.check(rows)
     manifest.extend(directory, study, rows)
     print(

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the verb; return the exit status."""
     args, overrides = _parser().parse_with_overrides(argv)
     with Signals() as signals:
-        backend.configure()
+        backend.configure(args.workdir.parent)
         with backend.team(processes.place(args), "launch.sh train") as team:
             if team.count > 1:
                 signals.leave = team.end
