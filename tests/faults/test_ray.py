@@ -82,9 +82,14 @@ def test_an_interrupted_or_terminated_study_leaves_nothing_running_and_goes_on(t
     study = tmp_path / "study"
     command = ("study", "--depths=8", "--seeds=1", *SMALL, "--engine=ray", f"--workdir={study}")
     command = (*command, "--config.epochs=40")
-    for trained, sent, answered in ((2, signal.SIGINT, 130), (4, signal.SIGTERM, 75)):
+
+    def trained():
+        return max((len(epochs(study, run)) for run in outcomes(study)), default=0)
+
+    for sent, answered in ((signal.SIGINT, 130), (signal.SIGTERM, 75)):
+        before = trained()
         started = start(*command)
-        wait_for(lambda least=trained: any(len(epochs(study, r)) >= least for r in outcomes(study)))
+        wait_for(lambda before=before: trained() >= before + 2)
         started.send_signal(sent)
         status, output = finish(started, 100)
         assert status == answered, output
