@@ -1,7 +1,7 @@
 """Batch normalisation (Ioffe and Szegedy 2015), with the gradients written out.
 
-Training keeps the input and two numbers a channel for the gradients; what JAX derives keeps the
-centred input beside it, and passes over the images more often.
+Training keeps the centred input and one number a channel for the gradients; what JAX derives keeps
+more beside it, and passes over the images more often.
 """
 
 from functools import partial
@@ -22,10 +22,8 @@ def normalise(
 ) -> tuple[Images, Channels, Channels]:
     """Normalise each channel by its own mean and biased variance over batch and positions.
 
-    Computed in float32, whatever the dtype of x.
-
     Args:
-      x: images, `[batch, height, width, channels]`.
+      x: images, `[batch, height, width, channels]`, float32.
       scale: factor after the normalisation, float32.
       bias: added last, float32.
       epsilon: added to the variance.
@@ -41,26 +39,25 @@ def normalise(
 def _forward(
     x: Images, scale: Channels, bias: Channels, epsilon: float, dtype: str
 ) -> tuple[tuple[Images, Channels, Channels], tuple[Array, ...]]:
-    wide = x.astype(jnp.float32)
-    mean = jnp.mean(wide, axis=_OVER)
-    var = jnp.maximum(0.0, jnp.mean(jnp.square(wide), axis=_OVER) - jnp.square(mean))
+    mean = jnp.mean(x, axis=_OVER)
+    var = jnp.maximum(0.0, jnp.mean(jnp.square(x), axis=_OVER) - jnp.square(mean))
     inverse = jax.lax.rsqrt(var + epsilon)
-    y = ((wide - mean) * (scale * inverse) + bias).astype(dtype)
-    return (y, mean, var), (x, scale, mean, inverse)
+    centred = x - mean
+    y = (centred * (scale * inverse) + bias).astype(dtype)
+    return (y, mean, var), (centred, scale, inverse)
 
 
 def _backward(
     epsilon: float, dtype: str, kept: tuple[Array, ...], gradients: tuple[Array, Array, Array]
 ) -> tuple[Images, Channels, Channels]:
-    x, scale, mean, inverse = kept
+    centred, scale, inverse = kept
     dy = gradients[0].astype(jnp.float32)
-    centred = x.astype(jnp.float32) - mean
     dbias = jnp.sum(dy, axis=_OVER)
     dscale = jnp.sum(dy * centred, axis=_OVER) * inverse
-    positions = x.size // x.shape[-1]
+    positions = dy.size // dy.shape[-1]
     shared = dbias / positions, inverse * dscale / positions
     dx = (dy - shared[0] - centred * shared[1]) * (scale * inverse)
-    return dx.astype(x.dtype), dscale, dbias
+    return dx, dscale, dbias
 
 
 normalise.defvjp(_forward, _backward)
@@ -94,9 +91,9 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", jax.nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        x = x.astype(jnp.float32)
         if not train:
             mean, var = running_mean.value, running_var.value
-            x = x.astype(jnp.float32)
             y = (x - mean) * (scale * jax.lax.rsqrt(var + self.epsilon)) + bias
             return y.astype(self.dtype)
         factor = jnp.broadcast_to(scale, shape)
