@@ -376,8 +376,8 @@ def test_computing_again_changes_the_memory_and_nothing_else(scan_blocks):
         for network in networks
     ]
     kept, by_block, by_stage = (program(variables, x) for program in programs)
-    assert_equal(by_block, kept, rtol=1e-3, atol=2e-4)
-    assert_equal(by_stage, kept, rtol=1e-3, atol=2e-4)
+    assert_equal(by_block, kept, rtol=1e-3, atol=2e-3)  # gradients up to 9
+    assert_equal(by_stage, kept, rtol=1e-3, atol=2e-3)  # gradients up to 9
     if scan_blocks:  # elsewhere XLA's CPU backend shares what is computed twice
         memory = [program.memory_analysis().temp_size_in_bytes for program in programs]
         assert memory[1] < 0.7 * memory[0]
