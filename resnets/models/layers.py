@@ -19,8 +19,8 @@ FeatureMaps = Float[Array, "batch out_height out_width features"]
 def relu(x: Array) -> Array:
     """The larger of x and zero; its gradient is zero at zero.
 
-    The result, which the next layer keeps anyway, says where the gradient passes; the mask that
-    JAX's own keeps beside it costs memory, and on CPU more time than the product with it.
+    The result, which the next layer keeps anyway, says where the gradient passes. JAX's own keeps a
+    mask beside it, which costs memory, and on CPU more time to read than the result itself.
     """
     return jax.nn.relu(x)
 

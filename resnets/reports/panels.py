@@ -186,19 +186,22 @@ def final_panel(
         )
     )
     chart = alt.layer(dots, *layers)
-    columns = [
-        {"title": "mean", "text": "{mean} %"},
-        {"title": "95 % interval", "text": "{low} to {high}"},
-        {"title": "seeds", "text": "{n}"},
-    ]
-    readout = _at_depth(split) | {"columns": columns}
+    readout = _at_depth(split, ("mean", "{mean} %"), "seeds")
     data, keys = {f"rows-{split}": rows, f"seeds-{split}": seeds}, (f"split:{split}",)
     return Panel(f"{split} error", chart, data, SWITCHED, readout, log, keys)
 
 
-def _at_depth(split: str) -> dict[str, Any]:
-    head = "{depth} layers"
-    return {"rows": f"rows-{split}", "x": "at", "at": "place", "head": head, "row": "arm"}
+def _at_depth(split: str, value: tuple[str, str], counted: str) -> dict[str, Any]:
+    """What the pointer reads at a depth: a row an arm of value, interval and number of cases."""
+    columns = [value, ("95 % interval", "{low} to {high}"), (counted, "{n}")]
+    return {
+        "rows": f"rows-{split}",
+        "x": "at",
+        "at": "place",
+        "head": "{depth} layers",
+        "row": "arm",
+        "columns": [{"title": title, "text": text} for title, text in columns],
+    }
 
 
 def difference_panel(study: Study, rows: list[Row], ends: tuple[float, float]) -> Panel:
@@ -218,12 +221,7 @@ def difference_panel(study: Study, rows: list[Row], ends: tuple[float, float]) -
         .encode(alt.Y("zero:Q", scale=scale, title=minus))
     )
     chart = alt.layer(zero, *layers)
-    columns = [
-        {"title": "points", "text": "{mean}"},
-        {"title": "95 % interval", "text": "{low} to {high}"},
-        {"title": "pairs", "text": "{n}"},
-    ]
-    readout = _at_depth(split) | {"columns": columns}
+    readout = _at_depth(split, ("points", "{mean}"), "pairs")
     switches = SWITCHED | {"reference": "arm"}
     data, keys = {f"rows-{split}": rows, f"zero-{split}": [{"zero": 0}]}, (f"split:{split}",)
     return Panel(f"{split} error", chart, data, switches, readout, None, keys)
