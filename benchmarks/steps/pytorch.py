@@ -52,7 +52,7 @@ def network(name: str, channels: int, classes: int) -> nn.Module:
     """One for CIFAR, or torchvision's."""
     if name.startswith("cifar_resnet"):
         return ResNet(int(name.removeprefix("cifar_resnet")), channels, classes)
-    import torchvision
+    from benchmarks.steps.vision import torchvision
 
     return torchvision.models.get_model(name, num_classes=classes)
 

@@ -5,14 +5,16 @@ import sys
 import time
 
 import torch
-import torchvision
-from torchvision.transforms import v2
+
+from benchmarks.steps.vision import torchvision  # before its parts
 
 BATCH, WARM_UP = 32, 8
 
 
 def main() -> None:
     """Take a folder, a number of workers and one of batches; print one line of JSON."""
+    from torchvision.transforms import v2
+
     folder, workers, batches = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     crop = v2.Compose(
         [v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip(), v2.PILToTensor()]
