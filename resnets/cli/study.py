@@ -6,11 +6,15 @@ import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from resnets.cli import backend, engines
 from resnets.cli.parser import Parser, comma_list, int_list
 from resnets.errors import UserError, suggest
 from resnets.training.config_file import CHECKOUT
+
+if TYPE_CHECKING:
+    from resnets.studies.row import Row
 
 CLAIMS = "claims"
 """A study that is no grid of runs: a package of experiments/ with a command of its own."""
@@ -82,6 +86,8 @@ def main(argv: Sequence[str]) -> int:
         f"or on a page: ./launch.sh report {directory} --watch",
         file=sys.stderr,
     )
+    if args.engine == "local":
+        _announce(rows, directory)
     with engines.terminable() as terminated:
         failures = engines.run(args, rows, directory)
     if terminated():
@@ -97,6 +103,17 @@ def main(argv: Sequence[str]) -> int:
         file=sys.stderr,
     )
     return 1 if failures else 0
+
+
+def _announce(rows: Sequence["Row"], directory: Path) -> None:
+    """Say what the deepest of the runs that are left needs of this machine's memory."""
+    from resnets.cli import memory
+    from resnets.training.setup import prepare
+
+    left = [row for row in rows if not (directory / "runs" / row.id / "done.json").exists()]
+    if left:
+        deepest = max(left, key=lambda row: row.depth)
+        memory.announce(prepare(deepest.load_config()), deepest.id)
 
 
 def _known_arms(wanted: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:

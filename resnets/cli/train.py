@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnets.cli import backend, processes
+from resnets.cli import backend, memory, processes
 from resnets.cli.parser import Parser
 from resnets.errors import Preempted
 from resnets.terminal import print_table
@@ -76,7 +76,8 @@ def _train(
     config = load_config(args.config, overrides).to_dict()
     with Display() as display:
         shown = display if team.first else None
-        return train(config, args.workdir, args.workdir.name, shown, stop, team)
+        name = args.workdir.name
+        return train(config, args.workdir, name, shown, stop, team, memory.announce)
 
 
 def _show(result: Mapping[str, Any]) -> None:

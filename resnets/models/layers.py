@@ -36,6 +36,28 @@ def _relu_backward(y: Array, dy: Array) -> tuple[Array]:
 
 relu.defvjp(_relu_forward, _relu_backward)
 
+
+@jax.custom_vjp
+def open_relu(x: Array) -> Array:
+    """ReLU that lets every gradient pass: what reads the result must `gate` it first.
+
+    Both together are `relu`. In a loop over blocks the one ends a block and the other begins the
+    next, so that the result is kept once, as the next block's input, and not for its mask, too.
+    """
+    return jax.nn.relu(x)
+
+
+open_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, dy: (dy,))
+
+
+@jax.custom_vjp
+def gate(y: Array) -> Array:
+    """The result of an `open_relu` as it is; stops the gradient where it is zero."""
+    return y
+
+
+gate.defvjp(lambda y: (y, y), _relu_backward)
+
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "relu": relu,
     "leaky_relu": jax.nn.leaky_relu,

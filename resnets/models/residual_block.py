@@ -101,6 +101,11 @@ class BlockDesign:
         """The nonlinearity."""
         return layers.ACTIVATIONS[self.activation](x)
 
+    @property
+    def chains(self) -> bool:
+        """Whether blocks end with a ReLU, whose gradient the next block can take over."""
+        return self.activation == "relu" and not self.preactivation
+
 
 class Block(nn.Module):
     """A residual function and the shortcut around it.
@@ -110,22 +115,26 @@ class Block(nn.Module):
       strides: step of the layer that changes the size.
       design: what all blocks share.
       activated: the pre-activation form gets its input activated already, and has no bn1.
+      chained: the last activation leaves its gradient to the next chained block, as
+        `BlockDesign.chains` allows, and this block takes over that of the one before.
     """
 
     features: int
     strides: int
     design: BlockDesign
     activated: bool = False
+    chained: bool = False
 
     @nn.compact
     def __call__(self, x: Images, train: bool) -> FeatureMaps:
         """Map `[batch, height, width, channels]` to the same with `features` channels."""
         design = self.design
         if not design.preactivation:
+            x = layers.gate(x) if self.chained else x
             y = self._scaled(self._branch(x, train))
             if design.shortcut != "none":
                 y += self._shortcut(x, x, train)
-            return design.activate(y)
+            return layers.open_relu(y) if self.chained else design.activate(y)
         first = x if self.activated else design.activate(design.norm("bn1")(x, train))
         y = self._scaled(self._branch(first, train))
         return y if design.shortcut == "none" else y + self._shortcut(x, first, train)

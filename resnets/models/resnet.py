@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -122,16 +123,22 @@ class Stage(nn.Module):
         block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
         x = block(self.features, strides, self.design, self.activated, name="block0")(x, train)
         equal = last - (self.last_strides > 1)
+        chained = self.design.chains
         if self.scan_blocks and equal > 1:
             x = self._scanned(equal, x, train)
         else:
             for index in range(1, equal + 1):
-                x = block(self.features, 1, self.design, name=f"block{index}")(x, train)
+                x = block(self.features, 1, self.design, chained=chained, name=f"block{index}")(
+                    x, train
+                )
+        if chained and equal > 0:
+            with jax.named_scope(f"block{equal}"):
+                x = layers.gate(x)
         if 0 <= equal < last:
             x = block(self.features, self.last_strides, self.design, name=f"block{last}")(x, train)
         return x
 
-    def _scanned(self, blocks: int, x: Images, train: bool) -> FeatureMaps:
+    def _scanned(self, length: int, x: Images, train: bool) -> FeatureMaps:
         def step(block: Block, x: Images, _: None) -> tuple[Images, None]:
             return block(x, train), None
 
@@ -141,9 +148,10 @@ class Stage(nn.Module):
             step,
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
-            length=blocks,
+            length=length,
         )
-        return loop(Block(self.features, 1, self.design, name="blocks"), x, None)[0]
+        blocks = Block(self.features, 1, self.design, chained=self.design.chains, name="blocks")
+        return loop(blocks, x, None)[0]
 
 
 _DESIGN_FIELDS = tuple(field.name for field in dataclasses.fields(BlockDesign))

@@ -7,7 +7,7 @@ batches arrive from the host, so do augmentation on the device and dropout.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,31 +20,51 @@ from resnets.training.step import Recipe, apply, cross_entropy, train_step, wron
 
 SHUFFLE, STEP = 1, 2  # streams folded into a run's key; 0 makes the initial values
 
-_OPTIONS = {"cpu": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}}
-"""Sums of batch normalisation by a library that takes an eighth of the time of XLA's loops.
+OPTIONS = {
+    "cpu": {
+        "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
+        "xla_cpu_enable_concurrency_optimized_scheduler": False,
+    }
+}
+"""Of XLA, by platform.
 
-Its convolutions, which are on by default with it, run on one thread.
+Sums of batch normalisation run in a library that takes an eighth of the time of XLA's loops; its
+convolutions, which are on by default with it, run on one thread. And what runs beside what else is
+chosen for little memory: layers use all threads one by one.
 """
 
 
-def _compiled(*static: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a training program, for the platform of its recipe; the state is given up."""
+class Program:
+    """A training program, compiled for the platform of its recipe; the state is given up."""
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.cache
-        def program(platform: str) -> Callable[..., Any]:
-            options = _OPTIONS.get(platform)
-            return jax.jit(
-                function, static_argnums=static, donate_argnums=1, compiler_options=options
+    def __init__(self, function: Callable[..., Any], static: Sequence[int]) -> None:
+        """Compile nothing yet."""
+        functools.update_wrapper(self, function)
+        self._function, self._static = function, static
+        self._by_platform: dict[str, Any] = {}
+
+    def __call__(self, recipe: Recipe, *arguments: Any) -> Any:
+        """Run it."""
+        return self._on(recipe.platform)(recipe, *arguments)
+
+    def lower(self, recipe: Recipe, *arguments: Any) -> jax.stages.Lowered:
+        """Lower it, of arrays or of their shapes; a call afterwards does not trace it again."""
+        lowered: jax.stages.Lowered = self._on(recipe.platform).lower(recipe, *arguments)
+        return lowered
+
+    def _on(self, platform: str) -> Any:
+        if platform not in self._by_platform:
+            self._by_platform[platform] = jax.jit(
+                self._function,
+                static_argnums=self._static,
+                donate_argnums=1,
+                compiler_options=OPTIONS.get(platform),
             )
+        return self._by_platform[platform]
 
-        @functools.wraps(function)
-        def run(recipe: Recipe, *arguments: Any) -> Any:
-            return program(recipe.platform)(recipe, *arguments)
 
-        return run
-
-    return decorate
+def _compiled(*static: int) -> Callable[[Callable[..., Any]], Program]:
+    return lambda function: Program(function, static)
 
 
 @_compiled(0, 2)

@@ -8,7 +8,7 @@ processes on one trajectory all run this, in step, and the first alone decides a
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def train(
     display: Display | None = None,
     stop: threading.Event | None = None,
     team: Team = ALONE,
+    before: Callable[[Plan, str], None] | None = None,
 ) -> dict[str, Any]:
     """Train the run that `config` describes, or what is missing of it.
 
@@ -54,6 +55,7 @@ def train(
       display: where progress is shown, if anywhere.
       stop: when another thread sets it, the run saves and ends, within a second or a step.
       team: the processes that train the run; each makes this call.
+      before: called with the plan and the label before anything is trained, by the first process.
 
     Returns:
       The final numbers, as `done.json` holds them.
@@ -74,6 +76,8 @@ def train(
         result = team.share(lambda: directory.claim(config))
         if result is not None:  # another process had just finished it
             return result
+        if before and team.first:
+            before(plan, label)
         try:
             with (
                 keeper(directory, plan, config, team) as kept,

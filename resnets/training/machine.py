@@ -3,6 +3,7 @@
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 
 def processor() -> str:
@@ -24,3 +25,25 @@ def machine() -> dict[str, str | int]:
     """What `config.json` says of it; no name of a host or a person."""
     system = f"{platform.system()} {platform.machine()}"
     return {"processor": processor(), "cores": cores(), "system": system}
+
+
+def device_memory(device: Any) -> int:
+    """Bytes that a JAX device has in all; of a processor, what is available now; 0 if not known."""
+    try:
+        known = (device.memory_stats() or {}).get("bytes_limit", 0)
+        if known or device.platform != "cpu":
+            return int(known)
+        lines = Path("/proc/meminfo").read_text("utf-8").splitlines()
+        free = next(line.split()[1] for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, RuntimeError):
+        return 0
+    return min([int(free) * 1024, *_limits()])
+
+
+def _limits() -> list[int]:
+    """The memory limit of a container, if there is one."""
+    try:
+        text = Path("/sys/fs/cgroup/memory.max").read_text("utf-8").strip()
+    except OSError:
+        return []
+    return [int(text)] if text.isdecimal() else []

@@ -157,6 +157,18 @@ def test_batch_norm_equals_that_of_flax(train):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), *both())
 
 
+def test_an_open_relu_and_the_gate_behind_it_are_a_relu():
+    x = jnp.array([-2.0, -0.0, 0.0, 1e-30, 3.0])
+
+    def both(x):
+        return layers.gate(layers.open_relu(x))
+
+    same = np.testing.assert_array_equal
+    same(both(x), layers.relu(x))
+    same(jax.vjp(both, x)[1](jnp.ones(5))[0], jax.vjp(layers.relu, x)[1](jnp.ones(5))[0])
+    same(jax.vjp(layers.open_relu, x)[1](jnp.ones(5))[0], 1.0)
+
+
 def test_relu_passes_gradients_where_its_input_is_positive():
     x = jnp.asarray([-1.0, -0.0, 0.0, 2**-99, 2.0, jnp.nan])
     for function in (layers.relu, jax.nn.relu):
