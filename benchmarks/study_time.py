@@ -1,6 +1,7 @@
 """A study of small networks against the sum of its bare epochs: what all the rest costs."""
 
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ ROUNDS, STEPS = 5, 44
 
 
 def bare_seconds() -> float:
-    """Time of all training steps of the study, none beside another."""
+    """Time of all training steps of one seed, none beside another."""
     case = ("--size=8", "--channels=1", f"--batch={BATCH}")
     with ExitStack() as stack:
         running = {
@@ -30,33 +31,38 @@ def bare_seconds() -> float:
         }
         found = take_turns(running, ROUNDS, STEPS)
     steps = EPOCHS * (EXAMPLES // BATCH)
-    return sum(ARMS * SEEDS * steps * timing.seconds for timing in found.values())
+    return sum(ARMS * steps * timing.seconds for timing in found.values())
 
 
-def study_seconds(directory: Path) -> float:
-    """Time of the whole command, from an empty directory to the report."""
-    command = ["./launch.sh", "study", "degradation", f"--workdir={directory}"]
+def study_seconds(directory: Path, seeds: int) -> float:
+    """Time of the whole command, from what is there to the report."""
+    command = ["./launch.sh", "study", "degradation"]
+    command += [f"--workdir={directory}", f"--seeds={seeds}"]
     began = time.perf_counter()
     subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began
 
 
 def main() -> None:
-    """Measure, print the table and write it."""
-    with tempfile.TemporaryDirectory() as folder:
-        study = Path(folder) / "study"
-        taken = study_seconds(study)
-        done = [json.loads(path.read_text()) for path in study.glob("runs/*/done.json")]
-    bare = bare_seconds()
-    found: list[dict[str, Any]] = [
-        {
-            "runs": len(done),
-            "study_s": taken,
-            "bare_epochs_s": bare,
-            "study_over_bare": taken / bare,
-            "summed_runs_s": sum(run["wall_s"] for run in done),
-        }
-    ]
+    """Measure the bare steps before and after, print the table and write it."""
+    bare = [bare_seconds()]
+    found: list[dict[str, Any]] = []
+    for seeds in range(1, SEEDS + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            study = Path(folder) / "study"
+            taken = study_seconds(study, seeds)
+            done = [json.loads(path.read_text()) for path in study.glob("runs/*/done.json")]
+        bare.append(bare_seconds())
+        steps = seeds * statistics.mean(bare[-2:])
+        found.append(
+            {
+                "runs": len(done),
+                "study_s": taken,
+                "bare_epochs_s": steps,
+                "study_over_bare": taken / steps,
+                "summed_runs_s": sum(run["wall_s"] for run in done),
+            }
+        )
     print(rows.table(found))
     print(f"written to {rows.write('sweep', found)}", file=sys.stderr)
 

@@ -17,7 +17,13 @@ CASES = {
     "ResNet-20, digits": ("--network=cifar_resnet20", *DIGITS),
     "ResNet-56, digits": ("--network=cifar_resnet56", *DIGITS),
 }
-CONTESTANTS = ("ours", "plain_flax", "pytorch")
+CONTESTANTS = {
+    "ours": ("ours", ()),
+    "plain Flax": ("plain_flax", ()),
+    "PyTorch": ("pytorch", ()),
+    "PyTorch, compiled": ("pytorch", ("--compile",)),
+}
+"""Module and options of each; PyTorch's are channels last."""
 ROUNDS, SECONDS = 7, 1.0  # of each contestant in a round, about
 
 
@@ -26,11 +32,13 @@ def measure(python: str, case: Sequence[str]) -> list[dict[str, Any]]:
     with ExitStack() as stack:
         running = {
             name: stack.enter_context(
-                Contestant(name, case, python if name == "pytorch" else sys.executable)
+                Contestant(
+                    module, (*case, *options), python if module == "pytorch" else sys.executable
+                )
             )
-            for name in CONTESTANTS
+            for name, (module, options) in CONTESTANTS.items()
         }
-        steps = max(1, round(SECONDS / running["pytorch"].seconds(1)))
+        steps = max(1, round(SECONDS / running["PyTorch"].seconds(1)))
         found = take_turns(running, ROUNDS, steps)
         return [
             {

@@ -1,14 +1,19 @@
 """The step of this project: epochs on the device, the data set and its augmentation with it."""
 
+import os
+
+from benchmarks.steps import serving
 from resnets.cli import backend
 
+asked = serving.options()
+if asked.devices:
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={asked.devices}"
 backend.configure()
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from benchmarks.steps import serving  # noqa: E402
 from resnets import models  # noqa: E402
 from resnets.data.augmentation import Preprocessing  # noqa: E402
 from resnets.training import epoch  # noqa: E402
@@ -21,7 +26,6 @@ BATCHES = 16
 
 def main() -> None:
     """Serve."""
-    asked = serving.options()
     shape = (asked.size, asked.size, asked.channels)
     fields = {"scan_blocks": not asked.unrolled, "dtype": asked.dtype}
     recipe = Recipe(

@@ -20,6 +20,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--classes", type=int, default=10)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--devices", type=int, default=0, help="processors that pass for devices")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--unrolled", action="store_true", help="no loop over the blocks")
     return parser.parse_args()

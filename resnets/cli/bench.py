@@ -9,11 +9,13 @@ from resnets.training.config_file import CHECKOUT
 
 BENCHMARKS = {
     "train": ("training", "a training step: ours, plain Flax, PyTorch, in turn"),
+    "scaling": ("scaling", "a step against depth, batch and devices"),
     "compile": ("compiling", "size and compilation of a step against depth"),
     "data": ("images", "images a second from JPEG files"),
     "sweep": ("study_time", "the default study against its bare epochs"),
     "analysis": ("analysis", "time and memory of the cost analysis"),
     "report": ("report_page", "the report of a hundred runs"),
+    "curves": ("curves", "draw what was measured, for docs/speed.md"),
 }
 
 _DESCRIPTION = "Measure this project, and what a user would pick instead, on this machine."
