@@ -62,7 +62,7 @@ class Panel:
 
 def wrapped(text: str, width: int) -> list[str]:
     """Break a title or a caption into lines; a number stays with its percent sign."""
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
+    return textwrap.wrap(text.replace(" %", "\u00a0%").replace(" px", "\u00a0px"), width)
 
 
 def _looks(series: Sequence[str]) -> dict[str, Any]:

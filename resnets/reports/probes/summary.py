@@ -1,5 +1,6 @@
 """The answer of a probe in a few rows, for the terminal."""
 
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,8 @@ def _lesion(findings: Findings, name: str) -> Summary:
         {
             "network": name,
             "error, %": error(kind="none"),
-            "one block deleted, %": mean(by_block.values()),
+            "one block deleted, mean %": mean(by_block.values()),
+            "median %": statistics.median(by_block.values()) if by_block else None,
             "worst block": worst,
             "without it, %": by_block[worst] if worst else None,
             "several deleted": half,
