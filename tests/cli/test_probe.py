@@ -102,6 +102,16 @@ def test_a_depth_that_a_study_does_not_have_names_those_that_it_has(study, tmp_p
     assert "holds no run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["response", "gradient", "shift", "receptive_field"])
+def test_every_probe_gives_charts_tables_and_an_answer(run, tmp_path, capsys, what):
+    argv = ["probe", str(run), f"--what={what}", f"--out={tmp_path}", "--examples=20"]
+    assert main(argv) == 0
+    assert capsys.readouterr().out.startswith(f"{what}: ")
+    for ending in ("csv", "svg", "png"):
+        assert (tmp_path / f"{what}.{ending}").stat().st_size > 0
+
+
 LENET = """
 from ml_collections import ConfigDict
 from configs import common, digits
