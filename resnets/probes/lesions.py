@@ -72,7 +72,7 @@ class Lesion:
 
 
 @functools.cache
-def sites(model: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Site, ...]:
+def sites(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[Site, ...]:
     """The blocks of a residual or plain network in order; a loop over blocks counts as one block.
 
     Raises:
@@ -127,7 +127,7 @@ def _logits(
         return result
 
     with nn.intercept_methods(gate):
-        logits: Array = model.apply(variables, images, train=False)
+        logits: Array = model.apply(variables, images, train=False)  # type: ignore[assignment]
     return logits
 
 

@@ -99,8 +99,9 @@ def seen(images: np.ndarray, preprocessing: Preprocessing) -> Images:
 
 def unrolled(model: nn.Module) -> nn.Module:
     """The network without loops over its blocks; its variables go through `stacking.unstack`."""
-    fields = {"scan_blocks": False, "remat": "none"}
-    return model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})
+    fields: dict[str, Any] = {"scan_blocks": False, "remat": "none"}
+    own = {name: value for name, value in fields.items() if hasattr(model, name)}
+    return model.clone(**own)
 
 
 def _config(directory: Path) -> Mapping[str, Any]:

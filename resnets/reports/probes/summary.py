@@ -62,7 +62,9 @@ def _gradient(findings: Findings, name: str) -> Summary:
     found = []
     for state in ("initial", "trained"):
         rows = findings.of("gradient", series=name, state=state)
-        norms = {place: [] for place in sorted({row["place"] for row in rows})}
+        norms: dict[int, list[float]] = {
+            place: [] for place in sorted({row["place"] for row in rows})
+        }
         for row in rows:
             norms[row["place"]].append(row["gradient_norm"])
         means = [mean(values) for values in norms.values()]
