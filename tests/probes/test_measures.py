@@ -205,7 +205,7 @@ def test_maps_are_what_flax_captures(make_network, images):
     tree = captured(network, images)
     found = feature_maps(*network, images, ("stem_conv", "stage2"))
     for name, values in found.items():
-        np.testing.assert_allclose(values, tree[name]["__call__"][0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(values, tree[name]["__call__"][0], rtol=1e-4, atol=1e-5)
     _, z = tapped(network[0], ("stem_conv",), network[1], images)
     np.testing.assert_allclose(z, logits(*network, images), rtol=1e-5, atol=1e-6)
 
