@@ -1,0 +1,214 @@
+"""Numbers by layer, against NumPy and closed forms."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resnets import models
+from resnets.diagnostics import activations, parameters
+from resnets.diagnostics.readings import Readings, by_layer, evenly, numbers
+from resnets.models import layers
+from resnets.models.observation import COLLECTION
+from resnets.models.residual_block import Block, BlockDesign
+
+RNG = np.random.default_rng(0)
+
+
+def heard(model, variables, images):
+    """Quantities, samples, maps and order of a network on a batch."""
+    listener = activations.Listener()
+    with listener.listening():
+        _, kept = model.apply(variables, images, train=True, mutable=["batch_stats", COLLECTION])
+    return *activations.sort_out(kept.get(COLLECTION, {})), tuple(listener.order)
+
+
+# --- a residual block, computed again in NumPy ------------------------------------------------
+
+
+def convolved(x, kernel):
+    """3x3, stride 1, zeros around: the sum over taps."""
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    height, width = x.shape[1:3]
+    return sum(
+        padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3)
+    )
+
+
+def normalised(x, scale, bias):
+    mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
+    return (x - mean) / np.sqrt(var + 1e-5) * scale + bias
+
+
+@pytest.fixture(scope="module")
+def block():
+    """A basic block of four channels with arbitrary scales, one dead ReLU, and a batch."""
+    model = Block(4, 1, BlockDesign(shortcut="A"))
+    images = RNG.normal(size=(3, 5, 5, 4)).astype(np.float32) ** 3
+    variables = model.init(jax.random.key(0), jnp.asarray(images), train=False)
+    params = jax.tree.map(np.array, variables["params"])
+    for name in ("bn1", "bn2"):
+        params[name] = {k: RNG.normal(size=4).astype(np.float32) for k in ("scale", "bias")}
+    params["bn1"]["scale"][2], params["bn1"]["bias"][2] = 0.0, -1.0
+    return model, {**variables, "params": params}, images
+
+
+def test_a_block_agrees_with_numpy(block):
+    model, variables, images = block
+    params = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
+    x = images.astype(np.float64)
+    first = normalised(convolved(x, params["conv1"]["kernel"]), **params["bn1"])
+    hidden = np.maximum(first, 0)
+    branch = normalised(convolved(hidden, params["conv2"]["kernel"]), **params["bn2"])
+    out = np.maximum(branch + x, 0)
+
+    def rms(values):
+        return np.sqrt((values**2).mean())
+
+    def dead(values):
+        return (values.reshape(-1, 4) == 0).all(0).mean()
+
+    quantities, samples, _, _ = heard(model, variables, jnp.asarray(images))
+    close = {"rel": 1e-4}
+    assert quantities["response_std"] == {
+        "bn1": pytest.approx(first.std(), **close),
+        "bn2": pytest.approx(branch.std(), **close),
+    }
+    assert quantities["branch_to_shortcut"] == {"": pytest.approx(rms(branch) / rms(x), **close)}
+    assert quantities["dead_relu_share"] == {"relu1": dead(hidden), "relu2": dead(out)}
+    assert dead(hidden) == 0.25
+    np.testing.assert_allclose(samples["bn1"], first.reshape(-1), rtol=1e-3, atol=1e-4)
+
+
+def test_gradients_of_a_linear_layer_have_their_closed_form():
+    """Of loss sum((x w + b) c): x^T c for w and the sum of c for b."""
+    x, c = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 2))
+    layer = layers.Dense(2, name="dense")
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return layer(x)
+
+    params = Net().init(jax.random.key(0), jnp.asarray(x, jnp.float32))["params"]
+    gradients = jax.grad(
+        lambda p: jnp.sum(Net().apply({"params": p}, jnp.asarray(x, jnp.float32)) * c)
+    )(params)
+    expected = np.sqrt(((x.T @ c) ** 2).sum() + (c.sum(0) ** 2).sum())
+    assert parameters.norms(gradients) == {"dense": pytest.approx(expected, rel=1e-5)}
+    assert parameters.global_norm(gradients) == pytest.approx(expected, rel=1e-5)
+    half = jax.tree.map(lambda p: 0.5 * p, params)
+    assert parameters.update_to_weight(params, half) == {"dense": pytest.approx(0.5)}
+
+
+def test_a_gradient_norm_is_what_finite_differences_give(block):
+    """The slope of the loss along the gradient is its norm."""
+    model, variables, images = block
+
+    def loss(params):
+        y, _ = model.apply(
+            {**variables, "params": params}, images, train=True, mutable=["batch_stats"]
+        )
+        return jnp.mean(jnp.square(y))
+
+    params = variables["params"]
+    gradient = jax.grad(loss)(params)["conv1"]["kernel"]
+    norm = float(parameters.norms({"conv1": {"kernel": gradient}})["conv1"])
+
+    def moved(distance):
+        kernel = params["conv1"]["kernel"] + distance / norm * np.asarray(gradient)
+        return float(loss({**params, "conv1": {"kernel": kernel}}))
+
+    assert (moved(0.01) - moved(-0.01)) / 0.02 == pytest.approx(norm, rel=0.02)
+
+
+# --- names and order ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looped_and_unrolled():
+    """The same network of 20 layers with its blocks in loops and one by one, on one batch."""
+    from resnets.models.stacking import unstack
+
+    images = jnp.asarray(RNG.normal(size=(2, 8, 8, 3)), jnp.float32)
+    loop, flat = (models.create("cifar_resnet20", 4, scan_blocks=scan) for scan in (True, False))
+    variables = loop.init(jax.random.key(0), images, train=False)
+    return (loop, variables), (flat, unstack(variables)), images
+
+
+def test_loops_give_the_names_and_values_of_the_unrolled_network(looped_and_unrolled):
+    loop, flat, images = looped_and_unrolled
+    found = []
+    for model, variables in (loop, flat):
+        quantities, samples, maps, order = heard(model, variables, images)
+        quantities["gradient_norm"] = parameters.norms(variables["params"])
+        found.append(numbers(Readings(quantities, samples, maps, {}, order)))
+    assert {q: list(v) for q, v in found[0].items()} == {q: list(v) for q, v in found[1].items()}
+    for quantity, values in found[0].items():
+        for layer, value in values.items():
+            assert value == pytest.approx(found[1][quantity][layer], rel=1e-3), (quantity, layer)
+    assert list(found[0]["gradient_norm"])[:4] == [
+        "stem_conv",
+        "stage1/block0/conv1",
+        "stage1/block0/conv2",
+        "stage1/block1/conv1",
+    ]
+    assert list(found[0]["branch_to_shortcut"])[-1] == "stage3/block2"
+    assert len(found[0]["response_std"]) == 19
+    assert len(found[0]["dead_relu_share"]) == 19
+
+
+def test_the_plain_network_has_no_additions_and_says_nothing_about_them(looped_and_unrolled):
+    _, (_, variables), images = looped_and_unrolled
+    plain = models.create("cifar_plain20", 4)
+    quantities, *_ = heard(plain, variables, images)
+    assert sorted(quantities) == ["dead_relu_share", "response_std"]
+
+
+def test_listening_changes_neither_the_logits_nor_what_a_network_initialises(looped_and_unrolled):
+    (model, variables), _, images = looped_and_unrolled
+    with activations.Listener().listening():
+        again = model.init(jax.random.key(0), images, train=False)
+        logits = model.apply(variables, images, train=False)
+    assert sorted(again) == ["batch_stats", "params"]
+    np.testing.assert_array_equal(logits, model.apply(variables, images, train=False))
+
+
+def test_a_value_that_is_not_finite_is_null():
+    readings = Readings(
+        {"gradient_norm": {"a": jnp.float32(np.nan), "b": jnp.float32(1 / 3)}},
+        {},
+        {},
+        {},
+        ("b", "a"),
+    )
+    assert numbers(readings) == {"gradient_norm": {"b": 0.333333, "a": None}}
+
+
+def test_a_module_that_is_called_twice_has_both_values():
+    class Twice(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            norm = layers.BatchNorm(name="norm")
+            return norm(2.0 * layers.relu(layers.relu(norm(x, train))), train)
+
+    images = jnp.asarray(RNG.normal(size=(4, 2, 2, 3)), jnp.float32)
+    variables = Twice().init(jax.random.key(0), images, train=False)
+    quantities, samples, _, order = heard(Twice(), variables, images)
+    assert list(by_layer(quantities["response_std"], order)) == ["norm", "norm@2"]
+    assert list(quantities["dead_relu_share"]) == ["relu1", "relu2"]
+    assert len(samples) == 2
+
+
+@pytest.mark.parametrize(("size", "channels"), [(2**21, 16), (2**16, 96), (100, 64), (3000, 1)])
+def test_sampled_responses_come_from_all_channels(size, channels):
+    step = activations.spread_step(size, channels, 1024)
+    seen = {n % channels for n in range(0, size, step)}
+    assert len(seen) == min(channels, size)
+    assert size / step >= min(size, 1024)
+
+
+def test_names_are_thinned_out_evenly():
+    assert evenly(map(str, range(10)), 4) == ["0", "3", "6", "9"]
+    assert evenly(["a"], 4) == ["a"]
