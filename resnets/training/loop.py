@@ -217,9 +217,9 @@ class _Run:
             return
         rate = place["learning_rate"]
         found = diagnose(plan.recipe, self.feed, self.state, rate, plan.key())
-        self.keeper.record({"kind": DIAGNOSTICS, **place, **found.record})
+        self.keeper.record({"kind": DIAGNOSTICS, "step": self.step, "epoch": epoch, **found.record})
         if plan.diagnostics.pictured(epoch, plan.epochs):
-            self.keeper.picture(place["step"], found.readings)
+            self.keeper.picture(self.step, found.readings)
 
     def _window(self, stop: int, rates: np.ndarray, common: Mapping[str, Any]) -> None:
         """Train until the next record of steps, in calls of about a second, and write it."""
@@ -243,14 +243,14 @@ class _Run:
         amount = self.pace.amount()
         if not self.plan.profile:
             return amount
-        return self.team.share(lambda: self.profile.at_most(amount))
+        return self.team.share(lambda: self.profile.wanted() or amount)
 
     def _advance(self, stop: int, rates: np.ndarray) -> None:
         self._pause()
         memory = self.memory
         tolerated = self.plan.on_divergence.skips - memory.skipped
         before = memory.window
-        with self.pace.call(stop - self.step), self.profile.call(stop - self.step):
+        with self.pace.call(stop - self.step), self.profile.call():
             self.state, memory.window = run_steps(
                 self.feed, self.state, stop, rates, before, tolerated
             )

@@ -14,20 +14,20 @@ class Profile:
     """Profiles some steps of a run, once, after a call that compiled."""
 
     def __init__(self, steps: int, run: Path | None) -> None:
-        """Profile `steps` steps into the run directory; none without one, or if that has some."""
+        """Profile up to `steps` steps into the run directory, if there is one without a profile."""
         self._folder = run / "tensorboard" if run else None
         done = bool(self._folder and (self._folder / "plugins" / "profile").exists())
-        self._left = 0 if done or run is None else steps
+        self._steps = 0 if done or run is None else steps
         self._compiled = False
 
-    def at_most(self, steps: int) -> int:
-        """How many steps the next call may take, of those that are wanted."""
-        return min(steps, self._left) if self._left and self._compiled else steps
+    def wanted(self) -> int:
+        """Steps that the next call should take to profile them; 0 if it is not time."""
+        return self._steps if self._compiled else 0
 
     @contextlib.contextmanager
-    def call(self, steps: int) -> Iterator[None]:
-        """Profile a call of so many steps if it is time, and no other run of this process is."""
-        ready = self._left and self._compiled and _only_one.acquire(blocking=False)
+    def call(self) -> Iterator[None]:
+        """Profile a call if it is time, and no other run of this process is being profiled."""
+        ready = self.wanted() and _only_one.acquire(blocking=False)
         self._compiled = True
         if not ready:
             yield
@@ -35,6 +35,6 @@ class Profile:
         try:
             with jax.profiler.trace(str(self._folder)):
                 yield
-            self._left -= steps
+            self._steps = 0
         finally:
             _only_one.release()

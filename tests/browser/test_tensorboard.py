@@ -119,7 +119,7 @@ def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
     board.page.wait_for_function(
         f"""(count) => {{
             const card = document.querySelector('{CARD}');
-            const lines = [...card.querySelectorAll('svg path.line, svg .line-plot path, path.line')];
+            const lines = [...card.querySelectorAll('svg path')];
             const long = lines.filter(e => (e.getAttribute('d') || '').length > 60);
             return long.length >= count;
         }}""",
