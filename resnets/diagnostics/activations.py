@@ -110,6 +110,8 @@ class Listener:
 
     def _keep(self, module: nn.Module, name: str, value: Array) -> None:
         """Put a value into the module's collection, beside those of the same kind before it."""
+        if module.is_initializing():
+            return
         kind, number = name, 1
         while module.has_variable(COLLECTION, name):
             number += 1

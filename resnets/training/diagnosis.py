@@ -149,7 +149,11 @@ def read_off(
     return recipe.replicate((readings, parameters.global_norm(gradients)))
 
 
+_QUICKLY = {"cpu": OPTIONS["cpu"] | {"xla_backend_optimization_level": 0}}
+"""The program runs a few times in all: half the time to compile it is worth a slower run."""
+
+
 @cache
 def _program(platform: str) -> Callable[..., tuple[Readings, Array]]:
     """The compiled program, one a platform; its recipe is static."""
-    return jax.jit(read_off, static_argnums=0, compiler_options=OPTIONS.get(platform))
+    return jax.jit(read_off, static_argnums=0, compiler_options=_QUICKLY.get(platform))

@@ -6,12 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resnets import models
 from resnets.diagnostics import activations, parameters
 from resnets.diagnostics.readings import Readings, by_layer, evenly, numbers
 from resnets.models import layers
 from resnets.models.observation import COLLECTION
 from resnets.models.residual_block import Block, BlockDesign
+from resnets.models.resnet import ResNet
 
 RNG = np.random.default_rng(0)
 
@@ -19,8 +19,13 @@ RNG = np.random.default_rng(0)
 def heard(model, variables, images):
     """Quantities, samples, maps and order of a network on a batch."""
     listener = activations.Listener()
-    with listener.listening():
-        _, kept = model.apply(variables, images, train=True, mutable=["batch_stats", COLLECTION])
+
+    @jax.jit
+    def run(variables, images):
+        with listener.listening():
+            return model.apply(variables, images, train=True, mutable=["batch_stats", COLLECTION])
+
+    _, kept = run(variables, images)
     return *activations.sort_out(kept.get(COLLECTION, {})), tuple(listener.order)
 
 
@@ -45,19 +50,19 @@ def normalised(x, scale, bias):
 def block():
     """A basic block of four channels with arbitrary scales, one dead ReLU, and a batch."""
     model = Block(4, 1, BlockDesign(shortcut="A"))
-    images = RNG.normal(size=(3, 5, 5, 4)).astype(np.float32) ** 3
-    variables = model.init(jax.random.key(0), jnp.asarray(images), train=False)
+    images = jnp.asarray(RNG.normal(size=(3, 5, 5, 4)) ** 3, jnp.float32)
+    variables = model.init(jax.random.key(0), images, train=False)
     params = jax.tree.map(np.array, variables["params"])
     for name in ("bn1", "bn2"):
         params[name] = {k: RNG.normal(size=4).astype(np.float32) for k in ("scale", "bias")}
     params["bn1"]["scale"][2], params["bn1"]["bias"][2] = 0.0, -1.0
-    return model, {**variables, "params": params}, images
+    return model, {**variables, "params": jax.tree.map(jnp.asarray, params)}, images
 
 
 def test_a_block_agrees_with_numpy(block):
     model, variables, images = block
     params = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
-    x = images.astype(np.float64)
+    x = np.asarray(images, np.float64)
     first = normalised(convolved(x, params["conv1"]["kernel"]), **params["bn1"])
     hidden = np.maximum(first, 0)
     branch = normalised(convolved(hidden, params["conv2"]["kernel"]), **params["bn2"])
@@ -69,7 +74,7 @@ def test_a_block_agrees_with_numpy(block):
     def dead(values):
         return (values.reshape(-1, 4) == 0).all(0).mean()
 
-    quantities, samples, _, _ = heard(model, variables, jnp.asarray(images))
+    quantities, samples, _, _ = heard(model, variables, images)
     close = {"rel": 1e-4}
     assert quantities["response_std"] == {
         "bn1": pytest.approx(first.std(), **close),
@@ -83,18 +88,16 @@ def test_a_block_agrees_with_numpy(block):
 
 def test_gradients_of_a_linear_layer_have_their_closed_form():
     """Of loss sum((x w + b) c): x^T c for w and the sum of c for b."""
-    x, c = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 2))
-    layer = layers.Dense(2, name="dense")
+    x, c = (jnp.asarray(RNG.normal(size=size), jnp.float32) for size in ((6, 3), (6, 2)))
 
     class Net(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return layer(x)
+            return layers.Dense(2, name="dense")(x)
 
-    params = Net().init(jax.random.key(0), jnp.asarray(x, jnp.float32))["params"]
-    gradients = jax.grad(
-        lambda p: jnp.sum(Net().apply({"params": p}, jnp.asarray(x, jnp.float32)) * c)
-    )(params)
+    params = Net().init(jax.random.key(0), x)["params"]
+    gradients = jax.grad(lambda p: jnp.sum(Net().apply({"params": p}, x) * c))(params)
+    x, c = np.asarray(x, np.float64), np.asarray(c, np.float64)
     expected = np.sqrt(((x.T @ c) ** 2).sum() + (c.sum(0) ** 2).sum())
     assert parameters.norms(gradients) == {"dense": pytest.approx(expected, rel=1e-5)}
     assert parameters.global_norm(gradients) == pytest.approx(expected, rel=1e-5)
@@ -117,7 +120,7 @@ def test_a_gradient_norm_is_what_finite_differences_give(block):
     norm = float(parameters.norms({"conv1": {"kernel": gradient}})["conv1"])
 
     def moved(distance):
-        kernel = params["conv1"]["kernel"] + distance / norm * np.asarray(gradient)
+        kernel = params["conv1"]["kernel"] + distance / norm * gradient
         return float(loss({**params, "conv1": {"kernel": kernel}}))
 
     assert (moved(0.01) - moved(-0.01)) / 0.02 == pytest.approx(norm, rel=0.02)
@@ -126,13 +129,19 @@ def test_a_gradient_norm_is_what_finite_differences_give(block):
 # --- names and order ---------------------------------------------------------------------------
 
 
+def network(shortcut, scan_blocks):
+    """A stem, a stage of three blocks, a classifier."""
+    design = BlockDesign(shortcut=shortcut)
+    return ResNet(4, (3,), stem="cifar", width=4, design=design, scan_blocks=scan_blocks)
+
+
 @pytest.fixture(scope="module")
 def looped_and_unrolled():
-    """The same network of 20 layers with its blocks in loops and one by one, on one batch."""
+    """The same network of three blocks in a loop and one by one, on one batch."""
     from resnets.models.stacking import unstack
 
     images = jnp.asarray(RNG.normal(size=(2, 8, 8, 3)), jnp.float32)
-    loop, flat = (models.create("cifar_resnet20", 4, scan_blocks=scan) for scan in (True, False))
+    loop, flat = (network("A", scan_blocks) for scan_blocks in (True, False))
     variables = loop.init(jax.random.key(0), images, train=False)
     return (loop, variables), (flat, unstack(variables)), images
 
@@ -148,21 +157,17 @@ def test_loops_give_the_names_and_values_of_the_unrolled_network(looped_and_unro
     for quantity, values in found[0].items():
         for layer, value in values.items():
             assert value == pytest.approx(found[1][quantity][layer], rel=1e-3), (quantity, layer)
-    assert list(found[0]["gradient_norm"])[:4] == [
-        "stem_conv",
-        "stage1/block0/conv1",
-        "stage1/block0/conv2",
-        "stage1/block1/conv1",
-    ]
-    assert list(found[0]["branch_to_shortcut"])[-1] == "stage3/block2"
-    assert len(found[0]["response_std"]) == 19
-    assert len(found[0]["dead_relu_share"]) == 19
+    blocks = [f"stage1/block{n}" for n in range(3)]
+    convolutions = [f"{block}/conv{n}" for block in blocks for n in (1, 2)]
+    assert list(found[0]["gradient_norm"]) == ["stem_conv", *convolutions, "classifier"]
+    assert list(found[0]["branch_to_shortcut"]) == blocks
+    assert len(found[0]["response_std"]) == 7
+    assert len(found[0]["dead_relu_share"]) == 7
 
 
 def test_the_plain_network_has_no_additions_and_says_nothing_about_them(looped_and_unrolled):
     _, (_, variables), images = looped_and_unrolled
-    plain = models.create("cifar_plain20", 4)
-    quantities, *_ = heard(plain, variables, images)
+    quantities, *_ = heard(network("none", False), variables, images)
     assert sorted(quantities) == ["dead_relu_share", "response_std"]
 
 

@@ -56,6 +56,7 @@ def test_the_charts_say_how_strongly_the_arms_respond(study: Path) -> None:
     assert [panel.title for panel in drawn["gradients"].panels] == ["plain", "residual"]
 
 
+@pytest.mark.slow
 def test_the_report_has_them_as_files_and_without_diagnostics_none(
     study: Path, tmp_path: Path
 ) -> None:

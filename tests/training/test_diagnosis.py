@@ -45,7 +45,7 @@ def diagnosed(run):
 
 
 def events(run):
-    accumulator = EventAccumulator(str(run / "tensorboard"), size_guidance={"images": 0})
+    accumulator = EventAccumulator(str(run / "tensorboard"), size_guidance={"histograms": 0})
     accumulator.Reload()
     return accumulator
 
