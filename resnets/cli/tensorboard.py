@@ -24,6 +24,9 @@ _MOST = 40
 """Event directories up to which TensorBoard shows all of them when it opens; of more it shows none.
 """
 
+_CURVES = "custom_scalars&_smoothingWeight=0"
+"""The tab with the study's curves, as measured: TensorBoard would smooth them."""
+
 _Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -40,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"{args.directory} is not a directory; name a study or run directory")
     folder, tab = args.directory, ""
     if (folder / "manifest.jsonl").is_file():
-        folder, tab = _study(folder), "custom_scalars"
+        folder, tab = _study(folder), _CURVES
     return _serve(folder, args.host, args.port, tab)
 
 

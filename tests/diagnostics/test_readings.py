@@ -142,7 +142,7 @@ def looped_and_unrolled():
 
     images = jnp.asarray(RNG.normal(size=(2, 8, 8, 3)), jnp.float32)
     loop, flat = (network("A", scan_blocks) for scan_blocks in (True, False))
-    variables = loop.init(jax.random.key(0), images, train=False)
+    variables = jax.jit(lambda: loop.init(jax.random.key(0), images, train=False))()
     return (loop, variables), (flat, unstack(variables)), images
 
 
@@ -173,11 +173,12 @@ def test_the_plain_network_has_no_additions_and_says_nothing_about_them(looped_a
 
 def test_listening_changes_neither_the_logits_nor_what_a_network_initialises(looped_and_unrolled):
     (model, variables), _, images = looped_and_unrolled
+    plain = jax.jit(lambda: model.apply(variables, images, train=False))()
     with activations.Listener().listening():
-        again = model.init(jax.random.key(0), images, train=False)
-        logits = model.apply(variables, images, train=False)
+        again = jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+        heard_too = jax.jit(lambda: model.apply(variables, images, train=False))()
     assert sorted(again) == ["batch_stats", "params"]
-    np.testing.assert_array_equal(logits, model.apply(variables, images, train=False))
+    np.testing.assert_array_equal(heard_too, plain)
 
 
 def test_a_value_that_is_not_finite_is_null():

@@ -40,6 +40,9 @@ def tiny(monkeypatch):
     monkeypatch.setattr(setup.models, "create", lambda name, classes, **_: TinyResidual(classes))
 
 
+step = jax.jit(train_step, static_argnums=0)
+
+
 def diagnosed(run):
     return [r for r in read(run / "metrics.jsonl") if r["kind"] == DIAGNOSTICS]
 
@@ -99,9 +102,7 @@ def case(make_recipe, small_data):
     recipe = make_recipe(model=TinyResidual(), weight_decay=1e-2)
     state = initialise(recipe, jax.random.key(0), (8, 8, 1))
     batch = Batch(small_data.images[:16], small_data.labels[:16])
-    state, _ = train_step(
-        recipe, state, batch.images, batch.labels, jnp.float32(0.1), jax.random.key(1)
-    )
+    state, _ = step(recipe, state, batch.images, batch.labels, jnp.float32(0.1), jax.random.key(1))
     return recipe, state, batch
 
 
@@ -109,7 +110,7 @@ def test_the_update_is_the_one_that_training_would_make(case):
     recipe, state, batch = case
     key = jax.random.key(2)
     found = diagnose(recipe, batch, state, 0.1, key).record
-    after, _ = train_step(
+    after, _ = step(
         recipe,
         state,
         batch.images,
