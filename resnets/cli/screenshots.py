@@ -31,7 +31,7 @@ _SHOTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
 )
 """Name, width and height of the window, theme."""
 
-_DRAWN = "document.querySelector('tf-custom-scalar-multi-line-chart-card') !== null"
+_CHART = "tf-custom-scalar-multi-line-chart-card"
 _SETTLED_MS = 6000
 """TensorBoard says nowhere that its charts are drawn; they fade in."""
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
         with served(args.directory) as address:
             for name, page in _pages(chromium):
                 page.goto(address)
-                page.wait_for_function(_DRAWN, timeout=60_000)
+                page.wait_for_selector(_CHART, timeout=60_000)
                 page.wait_for_timeout(_SETTLED_MS)
                 print(_written(args.out / f"tensorboard-{name}.png", page.screenshot()))
         chromium.close()

@@ -103,30 +103,21 @@ def test_it_opens_on_the_degradation_curves(board: Board, address: str, study: P
         assert place.partition("#")[2].startswith("custom_scalars")
         assert "_smoothingWeight=0" in place, "the curves as measured"
     categories = layout(read_study(study))
-    shown = board.page.inner_text("tf-custom-scalar-dashboard")
-    assert all(name in shown for name in categories)
-    first = next(iter(categories.values()))
-    board.page.wait_for_function(
-        f"""(names) => {{
-            const text = [...document.querySelectorAll('{CARD}')].map(e => e.innerText).join(' ');
-            return names.every(name => text.includes(name));
-        }}""",
-        arg=list(first),
-        timeout=30_000,
-    )
+    for name, charts in categories.items():
+        board.page.get_by_text(name, exact=True).first.wait_for()
+        for chart in charts:
+            board.page.locator(CARD, has_text=chart).first.wait_for(state="attached")
+    assert board.page.locator(CARD).count() == sum(map(len, categories.values()))
 
 
 def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
-    board.page.wait_for_function(
-        f"""(count) => {{
-            const card = document.querySelector('{CARD}');
-            const lines = [...card.querySelectorAll('svg path')];
-            const long = lines.filter(e => (e.getAttribute('d') || '').length > 60);
-            return long.length >= count;
-        }}""",
-        arg=len(DEPTHS),
-        timeout=30_000,
-    )
+    paths = board.page.locator(CARD).first.locator("svg path")
+    long = "paths => paths.filter(p => (p.getAttribute('d') || '').length > 60).length"
+    for _ in range(100):
+        if paths.evaluate_all(long) >= len(DEPTHS):
+            return
+        board.page.wait_for_timeout(200)
+    raise AssertionError(f"{paths.evaluate_all(long)} lines")
 
 
 def test_nothing_leaves_this_machine_and_nothing_complains(board: Board) -> None:
@@ -171,12 +162,9 @@ def test_the_table_of_hyperparameters_has_configs_and_final_errors(
 ) -> None:
     base = address.partition("#")[0]
     board.page.goto(f"{base}?tab=hparams#hparams")
-    board.page.wait_for_function(
-        "document.body.innerText.includes('net-plain-d56-s1')", timeout=60_000
-    )
-    text = board.page.inner_text("body")
-    assert "final/test_error_pct" in text
-    assert "42.000" in text, "40 + 1 for the seed, + 1 of the test error"
+    # 42.000: 40, 1 for the seed, 1 for the test error.
+    for text in ("net-plain-d56-s1", "final/test_error_pct", "42.000"):
+        board.page.get_by_text(text, exact=True).first.wait_for(timeout=60_000)
 
 
 def test_images_are_pictures(board: Board, address: str) -> None:
