@@ -85,7 +85,7 @@ def _serve(folder: Path, host: str, port: int, tab: str) -> int:
     warnings.simplefilter("ignore")  # TensorBoard's own, of its dependencies
     from tensorboard import default, program
 
-    class Server(program.WerkzeugServer):  # type: ignore[misc]
+    class Server(program.WerkzeugServer):
         """TensorBoard's server, with another start page."""
 
         def __init__(self, application: _Application, flags: Any) -> None:
