@@ -6,6 +6,7 @@ docs/diagnostics.md says what the numbers are.
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from resnets.reports.chart_rows import Row, extent
 from resnets.reports.comparison import reference_arm
@@ -141,7 +142,7 @@ def _panel(
         scale=alt.Scale(domain=[0, ends[0] + 1], nice=False),
         axis=alt.Axis(tickMinStep=1, tickCount=6),
     )
-    kind = {"type": "log"} if quantity.logarithmic else {}
+    kind: dict[str, Any] = {"type": "log"} if quantity.logarithmic else {}
     scale = alt.Scale(domain=list(ends[1]), nice=False, clamp=True, **kind)
 
     def y(column: str) -> alt.Y:

@@ -25,9 +25,9 @@ def summaries(readings: Readings) -> list[Summary]:
         if np.isfinite(samples[layer]).all():
             found.append(histogram(f"responses/{layer}", samples[layer], BINS))
     for layer, kernel in readings.filters.items():
-        found.append(_picture(f"filters/{layer}", filter_tiles(kernel)))
+        found.append(_picture(f"filters/{layer}", filter_tiles(np.asarray(kernel))))
     for layer in evenly(readings.maps, SHOWN):
-        maps = np.moveaxis(readings.maps[layer], 2, 0)
+        maps = np.moveaxis(np.asarray(readings.maps[layer]), 2, 0)
         found.append(_picture(f"feature_maps/{layer}", [stretched(m)[..., None] for m in maps]))
     return found
 
