@@ -10,10 +10,12 @@ from resnets.models.observation import COLLECTION
 
 FIRST = {models.family(name).regex.pattern: name for name in reversed(models.names())}
 NAMES = sorted({*FIRST.values(), "cifar_resnet20", "resnet18"})
+QUICK = {"cifar_resnet20", "nin_cifar"}
+CASES = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES]
 WITH_ADDITIONS = ("resne", "inception_resnet")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CASES)
 def test_quantities_of_a_network(name):
     """One of each family."""
     model = models.create(name)
