@@ -45,6 +45,10 @@ def base() -> ConfigDict:
             "keep_best": "",  # and the best by validation_loss | validation_error_pct; empty: none
             # a loss or gradients that are not finite: stop | skip:limit=10 | rewind, with arguments
             "on_divergence": "stop",
+            # norms, responses and so on by layer: doubling (epochs 1, 2, 4, ... and the last) |
+            # every:epochs=1 | off (docs/diagnostics.md)
+            "diagnostics": "doubling",
+            "profile": 0,  # steps for TensorBoard's profile, after those that compile; 0: none
         }
     )
 

@@ -1,21 +1,23 @@
-"""`launch.sh screenshots`: pictures of a study's page for the documentation."""
+"""`launch.sh screenshots`: pictures of a study's page and TensorBoard for the documentation."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from resnets.cli import browser
 from resnets.cli.parser import Parser
+from resnets.cli.served import served
 from resnets.errors import RunError, UserError
 from resnets.training.config_file import CHECKOUT
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 _DESCRIPTION = """\
-Take pictures of a study's report page in a headless Chromium, for the README: light, dark, and on a
-phone. `launch.sh install browser` brings what that takes, and is run first."""
+Take pictures of a study's report page and of its curves in TensorBoard, in a headless Chromium, for
+the README: light, dark, and on a phone. `launch.sh install browser` brings what that takes, and is
+run first."""
 
 _EPILOG = """\
 example:
@@ -28,6 +30,10 @@ _SHOTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
     ("phone", 390, 1520, "light"),
 )
 """Name, width and height of the window, theme."""
+
+_CHART = "tf-custom-scalar-multi-line-chart-card"
+_SETTLED_MS = 6000
+"""TensorBoard says nowhere that its charts are drawn; they fade in."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,17 +54,30 @@ def main(argv: Sequence[str]) -> int:
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(browser.chromium()))
-        for name, width, height, theme in _SHOTS:
-            page = chromium.new_page(
-                viewport={"width": width, "height": height},
-                color_scheme=theme,
-                device_scale_factor=1.25,
-            )
+        for name, page in _pages(chromium):
             page.goto(report.absolute().as_uri())
             page.wait_for_selector("html[data-ready]")
             print(_written(args.out / f"report-{name}.png", _picture(page)))
+        with served(args.directory) as address:
+            for name, page in _pages(chromium):
+                page.goto(address)
+                page.wait_for_selector(_CHART, timeout=60_000)
+                page.wait_for_timeout(_SETTLED_MS)
+                print(_written(args.out / f"tensorboard-{name}.png", page.screenshot()))
         chromium.close()
     return 0
+
+
+def _pages(chromium: "Browser") -> Iterator[tuple[str, "Page"]]:
+    """A new page for each picture, with its name."""
+    for name, width, height, theme in _SHOTS:
+        page = chromium.new_page(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            device_scale_factor=1.25,
+        )
+        yield name, page
+        page.close()
 
 
 def _picture(page: "Page") -> bytes:

@@ -11,6 +11,7 @@ from resnets.models.checks import Step, check_choice
 from resnets.models.inception import Branch, InceptionNetwork, Mixed, build
 from resnets.models.inception_v3 import STEM, STEM_STEPS
 from resnets.models.layers import FeatureMaps, Images
+from resnets.models.observation import show
 from resnets.models.registry import register
 
 
@@ -41,7 +42,9 @@ class Residual(nn.Module):
             dtype=self.options["dtype"],
             name="projection",
         )(y)
-        return x + y if self.last else layers.relu(x + self.scale * y)
+        y = y if self.last else self.scale * y
+        show("addition", y, x)
+        return x + y if self.last else layers.relu(x + y)
 
 
 class Plan(NamedTuple):

@@ -10,18 +10,14 @@ from jaxtyping import Array, Float
 from resnets.models.checks import check_choice
 from resnets.models.convolution import Pair, convolve
 from resnets.models.normalisation import BatchNorm as BatchNorm
+from resnets.models.observation import show
 
 Images = Float[Array, "batch height width channels"]
 FeatureMaps = Float[Array, "batch out_height out_width features"]
 
 
 @jax.custom_vjp
-def relu(x: Array) -> Array:
-    """The larger of x and zero; its gradient is zero at zero.
-
-    The result, which the next layer keeps anyway, says where the gradient passes. JAX's own keeps a
-    mask beside it, which costs memory, and on CPU more time to read than the result itself.
-    """
+def _relu(x: Array) -> Array:
     return jax.nn.relu(x)
 
 
@@ -34,20 +30,37 @@ def _relu_backward(y: Array, dy: Array) -> tuple[Array]:
     return (jnp.where(y > 0, dy, jnp.zeros_like(dy)),)
 
 
-relu.defvjp(_relu_forward, _relu_backward)
+_relu.defvjp(_relu_forward, _relu_backward)
+
+
+def relu(x: Array) -> Array:
+    """The larger of x and zero; its gradient is zero at zero.
+
+    The result, which the next layer keeps anyway, says where the gradient passes. JAX's own keeps a
+    mask beside it, which costs memory, and on CPU more time to read than the result itself.
+    """
+    y: Array = _relu(x)
+    show("relu", y)
+    return y
 
 
 @jax.custom_vjp
+def _open_relu(x: Array) -> Array:
+    return jax.nn.relu(x)
+
+
+_open_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, dy: (dy,))
+
+
 def open_relu(x: Array) -> Array:
     """ReLU that lets every gradient pass: what reads the result must `gate` it first.
 
     Both together are `relu`. In a loop over blocks the one ends a block and the other begins the
     next, so that the result is kept once, as the next block's input, and not for its mask, too.
     """
-    return jax.nn.relu(x)
-
-
-open_relu.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, dy: (dy,))
+    y: Array = _open_relu(x)
+    show("relu", y)
+    return y
 
 
 @jax.custom_vjp

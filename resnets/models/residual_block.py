@@ -9,6 +9,7 @@ from jaxtyping import Array
 from resnets.models import layers
 from resnets.models.checks import check_choice, check_shares
 from resnets.models.layers import FeatureMaps, Images
+from resnets.models.observation import show
 
 SHORTCUTS = ("A", "B", "C", "none")
 SPANS = (1, 2, 3)
@@ -133,11 +134,17 @@ class Block(nn.Module):
             x = layers.gate(x) if self.chained else x
             y = self._scaled(self._branch(x, train))
             if design.shortcut != "none":
-                y += self._shortcut(x, x, train)
+                shortcut = self._shortcut(x, x, train)
+                show("addition", y, shortcut)
+                y += shortcut
             return layers.open_relu(y) if self.chained else design.activate(y)
         first = x if self.activated else design.activate(design.norm("bn1")(x, train))
         y = self._scaled(self._branch(first, train))
-        return y if design.shortcut == "none" else y + self._shortcut(x, first, train)
+        if design.shortcut == "none":
+            return y
+        shortcut = self._shortcut(x, first, train)
+        show("addition", y, shortcut)
+        return y + shortcut
 
     def _scaled(self, y: Array) -> Array:
         """The branch times its scale, which costs nothing where it is one."""

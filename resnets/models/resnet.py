@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from resnets.models import layers
 from resnets.models.checks import check_choice
 from resnets.models.layers import FeatureMaps, Images
+from resnets.models.observation import COLLECTION
 from resnets.models.registry import check_fields, register
 from resnets.models.residual_block import SPANS, Block, BlockDesign
 
@@ -146,7 +147,7 @@ class Stage(nn.Module):
             step = nn.remat(step, prevent_cse=False)
         loop = nn.scan(
             step,
-            variable_axes={"params": 0, "batch_stats": 0},
+            variable_axes={"params": 0, "batch_stats": 0, COLLECTION: 0},
             split_rngs={"params": True, "dropout": True},
             length=length,
         )

@@ -1,4 +1,4 @@
-"""The charts: error against epoch, final error against depth, paired differences by depth."""
+"""The charts: error against epoch, final error against depth, paired differences, layers."""
 
 import textwrap
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnets.drawing.rendering import on_white, render, to_png
+from resnets.reports import layers
 from resnets.reports.chart_rows import (
     Row,
     curve_rows,
@@ -26,7 +27,7 @@ __all__ = ["NAMES", "WIDTH", "Chart", "draw", "on_white", "to_png"]
 WIDTH, HEIGHT, GAP = 760, 280, 26
 """Pixels: what a row of panels shares; of one panel; between panels."""
 
-NAMES = ("curves", "final", "difference")
+NAMES = ("curves", "final", "difference", *layers.NAMES)
 """File names of the charts, without their ending."""
 
 
@@ -160,7 +161,8 @@ def _still(name: str, title: str, caption: str, panels: Sequence[Panel]) -> str:
 
 def draw(study: Study) -> tuple[Chart, ...]:
     """Draw every chart that has data."""
-    found = zip(NAMES, (_curves(study), _finals(study), _differences(study)), strict=True)
+    parts = (_curves(study), _finals(study), _differences(study), *layers.charts(study))
+    found = zip(NAMES, parts, strict=True)
     return tuple(
         Chart(name, title, caption, panels, _still(name, title, caption, panels))
         for name, (title, caption, panels) in found

@@ -147,3 +147,26 @@ def mean_curve(runs: Sequence[Run], metric: Metric) -> tuple[Point, ...]:
         Point(epoch, len(numbers), sum(numbers) / len(numbers), min(numbers), max(numbers))
         for epoch, numbers in sorted(by_epoch.items())
     )
+
+
+def gap_curve(
+    study: Study, depth: int, arm: str, reference: str, metric: Metric
+) -> tuple[Point, ...]:
+    """What an arm errs more than the reference at each epoch, over the seeds of which both have it.
+
+    Mean and range, percentage points.
+    """
+    sides = [_by_seed(study.select(name, depth), metric) for name in (arm, reference)]
+    by_epoch: dict[int, list[float]] = {}
+    for place in sorted(sides[0].keys() & sides[1].keys()):
+        by_epoch.setdefault(place[0], []).append(sides[0][place] - sides[1][place])
+    return tuple(
+        Point(epoch, len(gaps), sum(gaps) / len(gaps), min(gaps), max(gaps))
+        for epoch, gaps in by_epoch.items()
+    )
+
+
+def _by_seed(runs: Sequence[Run], metric: Metric) -> dict[tuple[int, int], float]:
+    """An error by epoch and seed."""
+    known = ((run.seed, epoch.epoch, value(epoch, metric)) for run in runs for epoch in run.curve)
+    return {(epoch, seed): number for seed, epoch, number in known if number is not None}

@@ -57,7 +57,7 @@ def _error_axis(column: str, title: str, top: float) -> "alt.Y":
     return alt.Y(f"{column}:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6))
 
 
-def _by_depth(study: Study) -> dict[str, Any]:
+def depth_legend(study: Study) -> dict[str, Any]:
     """Colour and shape of depths, the legend in their order."""
     import altair as alt
 
@@ -84,7 +84,7 @@ def curve_panel(
     """
     import altair as alt
 
-    encoded = _by_depth(study)
+    encoded = depth_legend(study)
     lines = _legend("error on", symbolType="stroke", symbolSize=400, symbolStrokeColor=palette.TEXT)
     splits = list(SPLIT_NAMES)
     x = alt.X(

@@ -51,6 +51,19 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Diagnosis:
+    """What a run says of its layers (docs/diagnostics.md).
+
+    Attributes:
+      epoch: epochs finished, from 1.
+      layers: by quantity, a number a layer in the order of the network; None: it was not finite.
+    """
+
+    epoch: int
+    layers: Mapping[str, Mapping[str, float | None]]
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a run's numbers come from.
 
@@ -91,10 +104,21 @@ def _final(file: Path) -> tuple[Final, list[str]]:
     return Final(loss, train, test, record.integer("steps"), wall), notes
 
 
-def _curve(file: Path) -> tuple[tuple[Epoch, ...], list[str]]:
+def _diagnosis(record: Record) -> Diagnosis:
+    layers: dict[str, dict[str, float | None]] = {}
+    for quantity, values in record.fields.items():
+        if isinstance(values, dict):
+            own = Record(values, record.where)
+            layers[quantity] = {layer: _finite(own.number(layer)) for layer in values}
+    return Diagnosis(record.integer("epoch"), layers)
+
+
+def _metrics(file: Path) -> tuple[tuple[Epoch, ...], Diagnosis | None, list[str]]:
+    """Errors by epoch, the last diagnosis, and what a reader should know about the file."""
     if not file.exists():
-        return (), ["no metrics.jsonl, so no curve"]
+        return (), None, ["no metrics.jsonl, so no curve"]
     records, torn = read_lines(file, may_be_torn=True)
+    diagnosed = [record for record in records if record.fields.get("kind") == "diagnostics"]
     # A resumed run may take an epoch again: the later record counts.
     epochs: dict[int, Epoch] = {}
     lost: dict[str, int] = {}
@@ -111,7 +135,8 @@ def _curve(file: Path) -> tuple[tuple[Epoch, ...], list[str]]:
     notes = [f"{key} is not finite at epoch {epoch}" for key, epoch in lost.items()]
     if torn:
         notes.append("the last line of metrics.jsonl is cut off and left out")
-    return tuple(epochs[epoch] for epoch in sorted(epochs)), notes
+    last = _diagnosis(diagnosed[-1]) if diagnosed else None
+    return tuple(epochs[epoch] for epoch in sorted(epochs)), last, notes
 
 
 def _provenance(file: Path) -> Provenance | None:
@@ -163,6 +188,7 @@ def progress(study: Path, run_id: str) -> dict[str, Any]:
 
 def _read(directory: Path, attempt: LastAttempt | None) -> dict[str, Any]:
     known: dict[str, Any] = {"status": "queued", "final": None, "curve": (), "provenance": None}
+    known["diagnosis"] = None
     known["attempt"] = attempt.number if attempt else 0
     begun = directory.is_dir() and any(directory.iterdir())
     if not begun and attempt is None:
@@ -170,7 +196,7 @@ def _read(directory: Path, attempt: LastAttempt | None) -> dict[str, Any]:
     notes: list[str] = []
     if begun:
         known["provenance"] = _provenance(directory / "config.json")
-        known["curve"], notes = _curve(directory / "metrics.jsonl")
+        known["curve"], known["diagnosis"], notes = _metrics(directory / "metrics.jsonl")
     if (directory / "done.json").exists():
         known["status"] = "done"
         known["final"], final_notes = _final(directory / "done.json")

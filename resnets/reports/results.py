@@ -6,9 +6,27 @@ from pathlib import Path
 
 from resnets.errors import UserError
 from resnets.reports.files import Record, read_lines, read_object
-from resnets.reports.progress import STATUSES, Epoch, Final, Provenance, Status, progress
+from resnets.reports.progress import (
+    STATUSES,
+    Diagnosis,
+    Epoch,
+    Final,
+    Provenance,
+    Status,
+    progress,
+)
 
-__all__ = ["STATUSES", "Epoch", "Final", "Provenance", "Run", "Status", "Study", "read_study"]
+__all__ = [
+    "STATUSES",
+    "Diagnosis",
+    "Epoch",
+    "Final",
+    "Provenance",
+    "Run",
+    "Status",
+    "Study",
+    "read_study",
+]
 
 
 @dataclass(frozen=True)
@@ -25,6 +43,7 @@ class Run:
       status: how far it came.
       final: final numbers of a done run.
       curve: errors by epoch, in order.
+      diagnosis: the last of its layers; None without one.
       notes: why it failed, and whatever else a reader should know.
       provenance: None until the run begins.
       attempt: how often it was begun.
@@ -39,6 +58,7 @@ class Run:
     status: Status
     final: Final | None
     curve: tuple[Epoch, ...]
+    diagnosis: Diagnosis | None
     notes: tuple[str, ...]
     provenance: Provenance | None
     attempt: int

@@ -20,6 +20,15 @@ from resnets.training import durable
 NAME = "rewinds.json"
 
 
+class DivergedError(Exception):
+    """A step was not finite, and the policy does not let it pass."""
+
+    def __init__(self, step: int) -> None:
+        """Of the step of that number, from 1."""
+        super().__init__(step)
+        self.step = step
+
+
 @dataclasses.dataclass(frozen=True)
 class Policy:
     """What to do, and how often.

@@ -1,6 +1,6 @@
 """A state's numbers: loss and error over whole splits, sizes and hashes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -20,6 +20,13 @@ def means(sums: Sums, prefix: str) -> Numbers:
         f"{prefix}_loss": float(sums.loss / sums.count),
         f"{prefix}_error_pct": float(100.0 * sums.errors / sums.count),
     }
+
+
+def errors_said(numbers: Mapping[str, Any], *splits: str) -> str:
+    """The errors of those splits that are known, in a few words; empty without any."""
+    known = [(split, numbers.get(f"{split}_error_pct")) for split in splits]
+    shown = [f"{split} {error:.1f} %" for split, error in known if error is not None]
+    return f"{', '.join(shown)} error" if shown else ""
 
 
 def evaluate(feed: Feed, state: TrainState, splits: Sequence[str], pause: Pause) -> Numbers:

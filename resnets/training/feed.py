@@ -51,6 +51,9 @@ class Feed(Protocol):
     def evaluate(self, split: str, variables: Sequence[Variables], pause: Pause) -> list[Sums]:
         """Sum losses and errors over a split for each of several variables; [] if it is empty."""
 
+    def probe(self) -> tuple[jax.Array, jax.Array]:
+        """Images and labels of one part of a batch, the same whenever it is asked for."""
+
     def counts(self) -> dict[str, int]:
         """What the records say about the data."""
 
@@ -127,6 +130,14 @@ class ResidentFeed:
             first = stop
         return sums
 
+    def probe(self) -> tuple[jax.Array, jax.Array]:
+        """Take examples that are evenly spread over the training split."""
+        first, last = self._dataset.splits["train"]
+        size = self._plan.recipe.part_size
+        chosen = first + np.arange(size) * (last - first) // size
+        arrays = self._dataset.images[chosen], self._dataset.labels[chosen]
+        return placement.put(arrays, NamedSharding(self._plan.recipe.mesh, PartitionSpec()))
+
     def counts(self) -> dict[str, int]:
         """Say nothing: every example is there."""
         return {}
@@ -159,6 +170,7 @@ class StreamedFeed:
         self._part = (team.index, team.count)
         self._training: Generator[tuple[jax.Array, ...], None, None] | None = None
         self._corrupt: set[str] = set()
+        self._probe: tuple[jax.Array, ...] | None = None
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -210,6 +222,16 @@ class StreamedFeed:
         if not sums[0].count:
             raise DatasetError(f"{self._dataset.name}: every image of {split} is corrupt")
         return jax.device_get(sums)
+
+    def probe(self) -> tuple[jax.Array, jax.Array]:
+        """Take the first examples that training takes, and keep them."""
+        if self._probe is None:
+            plan = self._plan
+            batches = self._dataset.train_batches(
+                plan.seed, plan.recipe.part_size, 0, 1, self._part
+            )
+            (self._probe,) = self._placed("train", batches)
+        return self._probe[0], self._probe[1]
 
     def counts(self) -> dict[str, int]:
         """Count the files that could not be decoded so far."""

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from resnets.diagnostics.readings import Readings
 from resnets.training import divergence, metrics
 from resnets.training.checkpoints import Checkpoints, Tag
 from resnets.training.config import flatten
@@ -40,6 +41,9 @@ class Keeper(Protocol):
 
     def record(self, record: metrics.Record) -> None:
         """As `MetricsWriter.record`."""
+
+    def picture(self, step: int, readings: Readings) -> None:
+        """As `MetricsWriter.picture`, after the record of that step."""
 
     def save(self, state: TrainState, step: int, host: dict[str, Any], tag: Tag) -> None:
         """As `Checkpoints.save`, once the records so far are on the disk."""
@@ -98,6 +102,10 @@ class DirectoryKeeper:
         """Write one."""
         self._writer.record(record)
 
+    def picture(self, step: int, readings: Readings) -> None:
+        """Write what pictures and histograms are made of."""
+        self._writer.picture(step, readings)
+
     def save(self, state: TrainState, step: int, host: dict[str, Any], tag: Tag) -> None:
         """Begin to write a checkpoint."""
         self._writer.sync()
@@ -145,7 +153,7 @@ class Bystander:
     def _nothing(self, *_: object) -> None:
         """Leave it to the first process."""
 
-    go_back = record = save = check = wait = conclude = finish = fail = _nothing
+    go_back = record = picture = save = check = wait = conclude = finish = fail = _nothing
 
 
 @contextlib.contextmanager

@@ -19,14 +19,23 @@ from resnets.errors import Preempted, RunError, reason
 from resnets.training import divergence
 from resnets.training.checkpoints import Tag
 from resnets.training.config import flatten
-from resnets.training.divergence import Rewind
-from resnets.training.evaluation import Numbers, evaluate, final_numbers, means
+from resnets.training.diagnosis import diagnose
+from resnets.training.divergence import DivergedError, Rewind
+from resnets.training.evaluation import (
+    Numbers,
+    errors_said,
+    evaluate,
+    final_numbers,
+    means,
+)
+from resnets.training.events import DIAGNOSTICS
 from resnets.training.feed import Feed, open_feed, run_steps
 from resnets.training.keeper import Keeper, keeper, owned
 from resnets.training.memory import Memory, nothing
 from resnets.training.pace import Pace
 from resnets.training.placement import share_restored
 from resnets.training.processes import ALONE, Team
+from resnets.training.profiling import Profile
 from resnets.training.progress import Display, RunProgress
 from resnets.training.run_directory import RunDirectory
 from resnets.training.setup import Plan, prepare
@@ -79,10 +88,7 @@ def train(
         if before and team.first:
             before(plan, label)
         try:
-            with (
-                keeper(directory, plan, config, team) as kept,
-                open_feed(plan, team) as feed,
-            ):
+            with keeper(directory, plan, config, team) as kept, open_feed(plan, team) as feed:
                 run = _Run(plan, feed, kept, label, stop or threading.Event(), team)
                 return run.run(display)
         except OSError as error:
@@ -92,36 +98,17 @@ def train(
             ) from None
 
 
-def _errors(numbers: Mapping[str, Any], *splits: str) -> str:
-    known = [(split, numbers.get(f"{split}_error_pct")) for split in splits]
-    shown = [f"{split} {error:.1f} %" for split, error in known if error is not None]
-    return f"{', '.join(shown)} error" if shown else ""
-
-
-class _DivergedError(Exception):
-    """A step was not finite, and the policy does not let it pass."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.step = step
-
-
 class _Run:
     """One run under way."""
 
     def __init__(
-        self,
-        plan: Plan,
-        feed: Feed,
-        keeper: Keeper,
-        label: str,
-        stop: threading.Event,
-        team: Team,
+        self, plan: Plan, feed: Feed, keeper: Keeper, label: str, stop: threading.Event, team: Team
     ) -> None:
         self.plan, self.feed, self.keeper = plan, feed, keeper
         self.label, self.stop, self.team = label, stop, team
         self.pace = Pace(team)
         self.progress: RunProgress | None = None
+        self.profile = Profile(plan.profile, keeper.path)
         self.tested: Numbers = {}
         rewinds = team.share(lambda: [(r.step, r.diverged) for r in keeper.rewinds()])
         self.rewinds = [Rewind(*rewind) for rewind in rewinds]
@@ -154,11 +141,11 @@ class _Run:
             while not result:
                 try:
                     result = self._finish()
-                except _DivergedError as error:
+                except DivergedError as error:
                     self._go_back(error.step)
         finally:
             if self.progress:
-                self.progress.end(_errors(result, "train", "test") if result else "")
+                self.progress.end(errors_said(result, "train", "test") if result else "")
         return result
 
     def _finish(self) -> dict[str, Any]:
@@ -204,33 +191,40 @@ class _Run:
             stop = min(last, first + ((self.step - first) // every + 1) * every)
             common = {"step": stop, "epoch": epoch, "learning_rate": float(rates[stop - first - 1])}
             self._window(stop, rates, common)
-        record: dict[str, Any] = {
-            "kind": "epoch",
-            "step": last,
-            "epoch": epoch,
-            "learning_rate": float(rates[-1]),
-            **means(memory.whole, "train"),
-        }
+        place = {"step": last, "epoch": epoch, "learning_rate": float(rates[-1])}
+        record: dict[str, Any] = {"kind": "epoch", **place, **means(memory.whole, "train")}
         if epoch % plan.eval_every == 0 or epoch == plan.epochs:
             record |= self._evaluate(("validation", "test"))
             self.tested = {k: v for k, v in record.items() if k == "test_error_pct"}
             if "validation_loss" in record:
                 memory.validation_losses.append(record["validation_loss"])
+        self._diagnose(place)
         self.keeper.record(record | self._counts() | {"wall_s": round(self._wall_s(), 3)})
         memory.epochs, memory.whole = epoch, nothing()
         self.metric = record.get(plan.keep_best)
         if plan.checkpoint_every and epoch % plan.checkpoint_every == 0 and epoch < plan.epochs:
             self._save()
 
+    def _diagnose(self, place: Mapping[str, Any]) -> None:
+        """Record how the network fares inside, if it is time."""
+        plan, epoch = self.plan, place["epoch"]
+        if not plan.diagnostics.due(epoch, plan.epochs):
+            return
+        rate = place["learning_rate"]
+        found = diagnose(plan.recipe, self.feed, self.state, rate, plan.key())
+        self.keeper.record({"kind": DIAGNOSTICS, "step": self.step, "epoch": epoch, **found.record})
+        if plan.diagnostics.pictured(epoch, plan.epochs):
+            self.keeper.picture(self.step, found.readings)
+
     def _window(self, stop: int, rates: np.ndarray, common: Mapping[str, Any]) -> None:
         """Train until the next record of steps, in calls of about a second, and write it."""
         memory, began, before = self.memory, time.monotonic(), self.step
         while self.step < stop:
-            self._advance(min(stop, self.step + self.pace.amount()), rates)
+            self._advance(min(stop, self.step + self._amount()), rates)
             numbers = means(memory.window, "train")
             if self.progress and numbers:
                 self.progress.update(
-                    self.step, _errors({**numbers, **self.tested}, "train", "test")
+                    self.step, errors_said({**numbers, **self.tested}, "train", "test")
                 )
         if self.plan.log_every:
             rate = (stop - before) * self.plan.recipe.batch_size / (time.monotonic() - began)
@@ -239,19 +233,26 @@ class _Run:
         memory.whole = jax.tree.map(np.add, memory.whole, memory.window)
         memory.window = nothing()
 
+    def _amount(self) -> int:
+        """Steps of the next call, alike at all processes."""
+        amount = self.pace.amount()
+        if not self.plan.profile:
+            return amount
+        return self.team.share(lambda: self.profile.wanted() or amount)
+
     def _advance(self, stop: int, rates: np.ndarray) -> None:
         self._pause()
         memory = self.memory
         tolerated = self.plan.on_divergence.skips - memory.skipped
         before = memory.window
-        with self.pace.call(stop - self.step):
+        with self.pace.call(stop - self.step), self.profile.call():
             self.state, memory.window = run_steps(
                 self.feed, self.state, stop, rates, before, tolerated
             )
         taken = memory.window.count + memory.window.nonfinite - before.count - before.nonfinite
         self.step += int(taken)
         if memory.window.nonfinite > tolerated:
-            raise _DivergedError(self.step)
+            raise DivergedError(self.step)
 
     def _pause(self) -> None:
         """Look, between two calls of the device, whether a save failed or the run is to end."""

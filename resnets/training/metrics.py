@@ -1,32 +1,27 @@
-"""Where a run's numbers go: `metrics.jsonl`, and the same as TensorBoard scalars.
+"""Where a run's numbers go: `metrics.jsonl`, and the same for TensorBoard.
 
 The lines are the record, and TensorBoard's events follow from them: a run that goes on drops the
 lines of steps that it will take again and writes one event file anew from the lines that are left.
 So neither a torn event nor the order of two clocks can show in the curves.
 """
 
-import contextlib
 import json
 import logging
 import os
-import struct
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.record_writer import masked_crc32c
-from tensorboardX.summary import hparams, scalar
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.summary import hparams, scalar, text
 
-from resnets.training import durable
+from resnets.diagnostics.readings import Readings
+from resnets.training import durable, pictures
+from resnets.training.events import DIAGNOSTICS, EventFile, Record
 
-NOT_SCALARS = ("kind", "step", "epoch")
 _LIMIT = 1 << 63  # TensorBoard's steps
 
 _logger = logging.getLogger(__name__)
-
-Record = Mapping[str, Any]
 
 
 def read(file: Path) -> list[dict[str, Any]]:
@@ -75,7 +70,8 @@ def truncate(file: Path, step: int, epochs: int, rewinds: int) -> list[dict[str,
     Raises:
       OSError: the file cannot be read or written.
     """
-    limits = {"epoch": ("epoch", epochs), "rewind": ("rewind", rewinds)}
+    limits = {"epoch": ("epoch", epochs), DIAGNOSTICS: ("epoch", epochs)}
+    limits |= {"rewind": ("rewind", rewinds)}
     kept = []
     for record in read(file):
         name, limit = limits.get(record["kind"], ("step", step))
@@ -103,7 +99,7 @@ class MetricsWriter:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         self._lines = os.open(run / "metrics.jsonl", flags, 0o644)
         try:
-            self._events = _EventFile(run / "tensorboard", kept)
+            self._events = EventFile(run / "tensorboard", kept)
         except OSError:
             os.close(self._lines)
             raise
@@ -111,6 +107,7 @@ class MetricsWriter:
             key: value if isinstance(value, bool | int | float | str) else str(value)
             for key, value in configuration.items()
         }
+        self._events.summarise(0, [text("config", _table(configuration))])
 
     def __enter__(self) -> "MetricsWriter":
         """Return itself."""
@@ -130,6 +127,14 @@ class MetricsWriter:
         durable.append(self._lines, json.dumps(record).encode() + b"\n")
         self._events.record(record)
 
+    def picture(self, step: int, readings: Readings) -> None:
+        """Write histograms and pictures for TensorBoard, after the record of that step.
+
+        Raises:
+          OSError: they could not be written.
+        """
+        self._events.summarise(step, pictures.summaries(readings))
+
     def sync(self) -> None:
         """Wait until all records have reached the disk, such as before a checkpoint says so.
 
@@ -146,52 +151,7 @@ class MetricsWriter:
             self._events.write(Event(summary=scalar(f"final/{name}", value)))
 
 
-class _EventFile:
-    """TensorBoard's events of one run in one file, each written at once."""
-
-    def __init__(self, folder: Path, records: Sequence[Record]):
-        """Start a file with the events of `records`, and remove those that it replaces."""
-        folder.mkdir(exist_ok=True)
-        before = sorted(folder.glob("events.out.tfevents.*"))
-        # TensorBoard reads files in the order of their names: a counter, which no clock turns back.
-        number = 1 + max((_number(file) for file in before), default=0)
-        file = folder / f"events.out.tfevents.{number:010d}.run"
-        self._descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            self.write(Event(file_version="brain.Event:2"))
-            self.write(Event(session_log=SessionLog(status=SessionLog.START)))
-            for record in records:
-                self.record(record)
-        except OSError:
-            self.close()
-            raise
-        for old in before:
-            durable.discard(old)
-
-    def record(self, record: Record) -> None:
-        prefix = "steps/" if record["kind"] == "train" else ""
-        for name, value in record.items():
-            if name not in NOT_SCALARS and isinstance(value, int | float):
-                with contextlib.suppress(OverflowError):  # a whole number that no float holds
-                    summary = scalar(prefix + name, float(value))
-                    self.write(Event(step=record["step"], summary=summary))
-
-    def write(self, event: Event) -> None:
-        event.wall_time = time.time()
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
-        parts = (length, _checksum(length), data, _checksum(data))
-        durable.append(self._descriptor, b"".join(parts))
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-def _number(file: Path) -> int:
-    """The third part of an event file's name: a count, or the seconds of other writers."""
-    part = file.name.split(".")[3]
-    return int(part) if part.isascii() and part.isdecimal() else 0
-
-
-def _checksum(data: bytes) -> bytes:
-    return struct.pack("<I", masked_crc32c(data))
+def _table(configuration: Mapping[str, Any]) -> str:
+    """The config as a Markdown table."""
+    rows = [f"| {key} | {json.dumps(value)} |" for key, value in configuration.items()]
+    return "\n".join(["| field | value |", "| --- | --- |", *rows])

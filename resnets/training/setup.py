@@ -13,6 +13,7 @@ from resnets.data.augmentation import Preprocessing
 from resnets.errors import UserError, reason, suggest
 from resnets.training import divergence, schedules
 from resnets.training.config import ConfigReader
+from resnets.training.diagnosis import Cadence, cadence
 from resnets.training.divergence import Policy
 from resnets.training.pretrained import Pretrained
 from resnets.training.schedules import Schedule
@@ -40,6 +41,8 @@ class Plan:
       keep_checkpoints: how many of the newest to keep.
       keep_best: what the checkpoint that is kept beside them is best by; empty for none.
       on_divergence: what is done about steps that are not finite.
+      diagnostics: after which epochs the network is diagnosed.
+      profile: steps to profile; 0 for none.
       pretrained: the file that the first values come from, if any.
     """
 
@@ -54,6 +57,8 @@ class Plan:
     keep_checkpoints: int
     keep_best: str
     on_divergence: Policy
+    diagnostics: Cadence
+    profile: int
     pretrained: Pretrained | None
 
     @property
@@ -133,6 +138,8 @@ def prepare(config: Mapping[str, Any]) -> Plan:
         keep_checkpoints=at_least(read, "keep_checkpoints", 1),
         keep_best=_keep_best(read, dataset),
         on_divergence=on_divergence,
+        diagnostics=cadence(read("diagnostics", str)),
+        profile=at_least(read, "profile", 0),
         pretrained=_pretrained(read),
     )
     read.check_all_read()

@@ -49,6 +49,11 @@ class Recipe:
     guarded: bool = False
 
     @property
+    def part_size(self) -> int:
+        """Images that are worked off at once, over all devices."""
+        return self.batch_size // self.accumulation
+
+    @property
     def platform(self) -> str:
         """Of the devices: `cpu`, `gpu`, `tpu`."""
         return str(self.mesh.devices.flat[0].platform)
@@ -153,7 +158,10 @@ def _gradients(
     """Gradients of the mean loss, running statistics and metrics, part by part if so asked."""
     parts = recipe.accumulation
     if parts == 1:
-        return _part_gradients(recipe, state.params, state.batch_stats, images, labels, key)
+        gradients, updated, metrics = part_gradients(
+            recipe, state.params, state.batch_stats, images, labels, key
+        )
+        return gradients, updated.get("batch_stats", {}), metrics
 
     def split(x: Array) -> Array:
         return x.reshape(parts, -1, *x.shape[1:])
@@ -161,10 +169,10 @@ def _gradients(
     def one(batch_stats: Any, part: tuple[Array, Array, Array]) -> tuple[Any, Any]:
         images, labels, index = part
         part_key = jax.random.fold_in(key, index)
-        gradients, batch_stats, metrics = _part_gradients(
+        gradients, updated, metrics = part_gradients(
             recipe, state.params, batch_stats, images, labels, part_key
         )
-        return batch_stats, (gradients, metrics)
+        return updated.get("batch_stats", {}), (gradients, metrics)
 
     batch_stats, stacked = jax.lax.scan(
         one, state.batch_stats, (split(images), split(labels), jnp.arange(parts))
@@ -173,19 +181,39 @@ def _gradients(
     return gradients, batch_stats, metrics
 
 
-def _part_gradients(
-    recipe: Recipe, params: Any, batch_stats: Any, images: Array, labels: Array, key: PRNGKeyArray
-) -> tuple[Any, Any, dict[str, Array]]:
+def part_gradients(
+    recipe: Recipe,
+    params: Any,
+    batch_stats: Any,
+    images: Array,
+    labels: Array,
+    key: PRNGKeyArray,
+    collections: tuple[str, ...] = (),
+) -> tuple[Any, dict[str, Any], dict[str, Array]]:
+    """Gradients of the mean loss over images that are worked off at once.
+
+    Args:
+      recipe: the run's recipe.
+      params: parameters.
+      batch_stats: running statistics.
+      images: bytes, `[batch, height, width, channels]`.
+      labels: class indices, `[batch]`.
+      key: random key of augmentation and dropout.
+      collections: of the network's variables to return, beside the running statistics.
+
+    Returns:
+      The gradients, the collections after, and the mean `loss` and `error` share.
+    """
     augment_key, dropout_key = jax.random.split(key)
     with jax.named_scope("augment"):
         x = augment(recipe.split_batch(images), recipe.preprocessing, augment_key)
 
-    def loss_of(params: Any) -> tuple[Array, tuple[Any, Array]]:
+    def loss_of(params: Any) -> tuple[Array, tuple[dict[str, Any], Array]]:
         logits, updated = recipe.model.apply(
             {"params": params, "batch_stats": batch_stats},
             x,
             train=True,
-            mutable=["batch_stats", "auxiliary"],
+            mutable=["batch_stats", "auxiliary", *collections],
             rngs={"dropout": dropout_key},
         )
         with jax.named_scope("loss"):
@@ -194,7 +222,8 @@ def _part_gradients(
                 extra = jnp.mean(cross_entropy(head, labels, recipe.label_smoothing))
                 loss += recipe.model.auxiliary_weight * extra
             error = jnp.mean(wrong(logits, labels).astype(jnp.float32))
-        return loss, (updated.get("batch_stats", {}), error)
+        updated = {name: updated[name] for name in ("batch_stats", *collections) if name in updated}
+        return loss, (updated, error)
 
     (loss, (updated, error)), gradients = jax.value_and_grad(loss_of, has_aux=True)(params)
     return gradients, updated, {"loss": loss, "error": error}

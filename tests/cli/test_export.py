@@ -18,6 +18,7 @@ def run(tmp_path_factory):
         f"--workdir={directory}",
         "--config.epochs=1",
         "--config.schedule=constant",
+        "--config.diagnostics=off",
         "--config.data.train=train[:128]",
         "--config.average_decay=0.5",
     ]
@@ -35,6 +36,7 @@ def test_a_run_begins_where_the_exported_one_ended(run, tmp_path, capsys):
         f"--workdir={tmp_path / 'next'}",
         "--config.epochs=1",
         "--config.schedule=constant",
+        "--config.diagnostics=off",
         "--config.learning_rate=0.0",
         "--config.data.train=train[:128]",
         f"--config.init_from={file}",

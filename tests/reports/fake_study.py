@@ -62,6 +62,21 @@ def write_run(
     return directory
 
 
+def diagnose(directory: Path, layers: int, epoch: int = 1, size: float = 1.0) -> None:
+    """Add a diagnosis to a run: responses fall as size / layer, gradients as a power of ten."""
+    names = [f"stage1/block{index}/conv1" for index in range(layers)]
+    record = {
+        "kind": "diagnostics",
+        "step": 12 * epoch,
+        "epoch": epoch,
+        "gradient_norm_all": 1.0,
+        "response_std": {name.replace("conv", "bn"): size / n for n, name in enumerate(names, 1)},
+        "gradient_norm": {name: 10.0**-n for n, name in enumerate(names, 1)},
+    }
+    with (directory / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
 def finish(directory: Path, train: float, test: float, steps: int = 36, loss: float = 0.5) -> None:
     """Write `done.json`."""
     result = {

@@ -64,6 +64,7 @@ def small_config():
             "epochs": 3,
             "schedule": "constant",
             "checkpoint_every": 1,
+            "diagnostics": "off",
         } | overrides
         flags = [f"--config.{field}={value}" for field, value in fields.items()]
         return load_config("configs/digits.py:depth=8", flags).to_dict()

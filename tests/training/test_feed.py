@@ -35,6 +35,7 @@ SMALL = {
     "learning_rate": 0.05,
     "log_every": 1,
     "epochs": 3,
+    "diagnostics": "off",
 }
 
 
@@ -146,7 +147,7 @@ class TestRuns:
     def test_an_interrupted_run_ends_as_one_never_interrupted(
         self, streamed_config, tmp_path, monkeypatch, caplog
     ):
-        config = streamed_config(average_decay=0.9)
+        config = streamed_config(average_decay=0.9, diagnostics="every")
         with caplog.at_level(logging.WARNING, "resnets"):
             whole = train(config, tmp_path / "whole", "whole")
         named = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]

@@ -67,7 +67,7 @@ def test_records_come_every_few_steps_and_every_epoch(finished):
     assert kinds == [
         (kind, 4 * epoch + step)
         for epoch in range(3)
-        for kind, step in (("train", 3), ("train", 4), ("epoch", 4))
+        for kind, step in (("train", 3), ("train", 4), ("diagnostics", 4), ("epoch", 4))
     ]
     epochs = [record for record in records(finished[0]) if record["kind"] == "epoch"]
     assert [record["epoch"] for record in epochs] == [1, 2, 3]

@@ -49,10 +49,10 @@ def record(kind, step, **fields):
 
 
 def test_a_run_that_goes_on_shows_each_step_once_whatever_the_clock_says(tmp_path, monkeypatch):
-    from resnets.training import metrics
+    from resnets.training import events
 
     clock = iter(range(2_000_000_000, 0, -1_000_000))
-    monkeypatch.setattr(metrics.time, "time", lambda: float(next(clock)))
+    monkeypatch.setattr(events.time, "time", lambda: float(next(clock)))
     older = tmp_path / "tensorboard" / "events.out.tfevents.1999999999.host"  # of another writer
     older.parent.mkdir()
     older.write_bytes(b"")
