@@ -380,7 +380,7 @@ def test_computing_again_changes_the_memory_and_nothing_else(scan_blocks):
     assert_equal(by_stage, kept, rtol=1e-3, atol=2e-3)  # gradients up to 9
     if scan_blocks:  # elsewhere XLA's CPU backend shares what is computed twice
         memory = [program.memory_analysis().temp_size_in_bytes for program in programs]
-        assert memory[1] < 0.7 * memory[0]
+        assert memory[1] < 0.8 * memory[0]
 
 
 def test_training_and_evaluation_differ_through_batch_norm_only():
