@@ -8,8 +8,18 @@ from collections.abc import Sequence
 from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
-    *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *("install", "export", "report", "status", "tensorboard", "bench", "screenshots", "test"),
+    *("study", "train", "models", "analyze", "whatif", "calibrate", "validate", "complexity"),
+    *(
+        "install",
+        "export",
+        "report",
+        "status",
+        "tensorboard",
+        "bench",
+        "screenshots",
+        "docs",
+        "test",
+    ),
 )
 
 INTERRUPTED = 130
