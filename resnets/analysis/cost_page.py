@@ -1,5 +1,6 @@
 """The page of an account, and of its projection onto a machine: bars by layer, roofline, table."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import altair as alt
@@ -195,7 +196,7 @@ def _roofline(projection: Projection) -> Figure:
             dot.name,
             (
                 ("reached", spelled(dot.reached, "FLOP/s")),
-                ("intensity", f"{dot.intensity:.4g} FLOP/B"),
+                ("intensity", _intensity(dot.intensity, outer)),
                 ("of the time", f"{100 * dot.share:.1f} %"),
                 ("work", dot.kind),
             ),
@@ -203,6 +204,10 @@ def _roofline(projection: Projection) -> Figure:
         for dot, (x, y) in zip(dots, where, strict=True)
     ]
     return Figure(still, _limits(projection), Panel(chart, sorted(read, key=lambda p: p.x or 0.0)))
+
+
+def _intensity(value: float, memory: str) -> str:
+    return f"no {memory} traffic" if math.isinf(value) else f"{value:.4g} FLOP/B"
 
 
 def _limits(projection: Projection) -> str:
