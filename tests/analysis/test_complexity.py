@@ -58,7 +58,7 @@ class TestCounts:
 
 def test_every_network_has_a_group():
     found = {complexity.group(name) for name in models.names()}
-    assert found == set(complexity_page.COLOURS)
+    assert found <= complexity_page.COLOURS.keys()
     assert complexity.group("cifar_plain20") == complexity.group("plain34") == "plain"
     assert complexity.group("preact_resnet164") == "ResNet"
 
