@@ -222,8 +222,9 @@ def _limits(projection: Projection) -> str:
 
 
 def _cost_table(layers: Sequence[Layer]) -> Table:
-    headings = ("layer", "kind", "phase", "parameters", "multiply-adds", "operations, FLOP")
-    headings += ("weights, B", "inputs, B", "outputs, B", "intensity, FLOP/B")
+    counted = ("parameters", "multiply-adds", "operations, FLOP")
+    traffic = ("weights, B", "inputs, B", "outputs, B", "intensity, FLOP/B")
+    headings = ("layer", "kind", "phase", *counted, *traffic)
     whole = Layer(
         "total",
         "",
@@ -246,8 +247,8 @@ def _time_table(projection: Projection, depth: int) -> Table:
     layers = layer_times(projection, depth)
     names = [name for name, spent in projection.resources.items() if spent]
     names += [OVERHEAD] if projection.overhead else []
-    headings = ("layer", "kind", "phase", "time, µs", "time, %", "waits for")
-    headings += tuple(f"{name}, µs" for name in names)
+    parts = (f"{name}, µs" for name in names)
+    headings = ("layer", "kind", "phase", "time, µs", "time, %", "waits for", *parts)
     rows = [
         (
             layer.name,

@@ -5,7 +5,17 @@ Depths take the ordered scale of falling lightness, rising on dark paper, so tha
 stands out more, in print without colour too. Arms take the colours of categories.
 """
 
-from resnets.drawing.palette import DARK_CATEGORIES, DARK_INK, ORDERED, categories, scale
+from resnets.drawing.palette import (
+    AXIS,
+    DARK_CATEGORIES,
+    DARK_INK,
+    ORDERED,
+    TEXT,
+    categories,
+    scale,
+)
+
+__all__ = ["AXIS", "TEXT", "arms", "dark_twins", "depths"]
 
 _DEPTHS_DARK = ("#8f73e0", "#e8638f", "#ffd166")
 
