@@ -22,6 +22,9 @@ html_permalinks = False
 myst_heading_anchors = 4
 default_role = "code"  # docstrings mark code with single backticks
 
+# Types of signatures are short names, and several modules may have one of that name.
+suppress_warnings = ["ref.python"]
+
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_numpy_docstring = False

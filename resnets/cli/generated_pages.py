@@ -69,7 +69,8 @@ def reference(part: str) -> str:
         inside = file.relative_to(CHECKOUT).with_suffix("")
         name = ".".join(inside.parts).removesuffix(".__init__")
         heading = "" if name == f"resnets.{part}" else f"\n## {name}\n"
-        text += f"{heading}\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```\n"
+        text += f"{heading}\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n"
+        text += "   :ignore-module-all:\n```\n"
     return text
 
 
