@@ -12,7 +12,7 @@ from typing import Any
 from resnets.drawing.rendering import Rows, style, with_rows
 
 HIDDEN = "hidden"
-"""The signal that lists what the reader has switched off, as `FIELD:VALUE`."""
+"""The signal that lists what the reader has switched off, a field and its value each."""
 
 
 PADDING = {"left": 0, "right": 3, "top": 5, "bottom": 5}
