@@ -30,6 +30,7 @@ autodoc_typehints = "signature"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True  # otherwise every attribute would be described twice
 napoleon_use_rtype = False
+napoleon_attr_annotations = False  # the signature of the class has them
 
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
