@@ -20,6 +20,8 @@ usage: ./launch.sh [VERB ...]
                                    one run; --config.FIELD=VALUE sets any field
   ./launch.sh models [NAME ...]    the networks: paper, parameters, multiply-adds, depth
   ./launch.sh analyze NAME        what a network costs, layer by layer: FLOPs and bytes
+  ./launch.sh complexity           accuracy against operations and parameters of all networks, or of
+                                   your runs with --runs=DIR, as a page
   ./launch.sh whatif NAME --hardware=FILE --vary=KEY=FIRST:LAST:x2
                                    what it would take on variants of a machine
   ./launch.sh calibrate --out=FILE.toml
@@ -38,6 +40,7 @@ usage: ./launch.sh [VERB ...]
   ./launch.sh tensorboard DIR      look at a study's curves
   ./launch.sh bench [NAME]         measure this project against PyTorch and plain Flax, in turn
   ./launch.sh screenshots DIR      pictures of a study's page
+  ./launch.sh docs                 the documentation as a site
   ./launch.sh test [ARGUMENTS]     the checks and the test suite
 
 Every verb has its own --help. The first start makes .venv and installs what constraints.txt pins,

@@ -28,7 +28,7 @@ _KINDS = {
     "transcendental": "element-wise",
     "movement": "data movement",
 }
-_WORK = {
+WORK = {
     "convolution": palette.BLUE,
     "matrix product": palette.ORANGE,
     "pooling, reduction": palette.GREEN,
@@ -39,7 +39,7 @@ _UNITS = (palette.BLUE, palette.SKY, palette.GREEN)
 _MEMORIES = (palette.ORANGE, palette.OCHRE, palette.PINK)
 """Memories from the outside in."""
 
-_FOLDS = {0: "layer", 2: "block", 1: "stage"}
+FOLDS = {0: "layer", 2: "block", 1: "stage"}
 """Parts of the names that a bar stands for, and what it is then called; tried in this order."""
 
 _WANT_OF_ROOM = {"refetch": "fetched again", "spill": "spilled", "partial": "partial sums"}
@@ -98,7 +98,7 @@ def roofline(projection: Projection) -> Chart:
     """Draw each layer's reached rate against its intensity, under the machine's roofs."""
     title = _title(projection, "Roofline")
     dots, outer = layer_dots(projection), projection.hardware.memories[-1].name
-    chart = under_roofs(dots, slopes(projection), levels(projection), _WORK, outer, title)
+    chart = under_roofs(dots, slopes(projection), levels(projection), WORK, outer, title)
     caption = (
         f"A dot for each layer: the operations a second that it reaches by the estimate, against "
         f"its operations for a byte that {outer} gives or takes; larger dots take more time. "
@@ -191,7 +191,7 @@ def layer_times(projection: Projection, most: int = 40) -> Chart:
     """Draw where each layer's time goes; folded to blocks, then stages, beyond `most` bars."""
     rows, what = layer_bars(projection, most)
     present = {name for row in rows for name, length in row.segments.items() if length}
-    all_colours = _resources(projection)
+    all_colours = resources(projection)
     colours = {name: c for name, c in all_colours.items() if name in present} or all_colours
     title = _title(projection, f"Where the time of each {what} goes")
     chart = stacked(rows, colours, ("time", "s"), "estimate", title)
@@ -202,7 +202,7 @@ def layer_times(projection: Projection, most: int = 40) -> Chart:
     return drawn(chart, "layer_times", caption)
 
 
-def _resources(projection: Projection) -> dict[str, str]:
+def resources(projection: Projection) -> dict[str, str]:
     """Colours of all that a step may wait for, in the order in which it is drawn."""
     units = (unit.name for unit in projection.hardware.units)
     memories = (memory.name for memory in reversed(projection.hardware.memories))
@@ -216,15 +216,15 @@ def layer_bars(projection: Projection, most: int) -> tuple[tuple[Bar, ...], str]
 
     Where even the stages are too many, those that take least stand together at the end.
     """
-    for depth in _FOLDS:
+    for depth in FOLDS:
         found = layers(projection, depth)
         if len(found) <= most:
             break
-    what = _FOLDS[depth]
+    what = FOLDS[depth]
     several = len({layer.phase for layer in found}) > 1
 
     def bar(layer: Layer) -> Bar:
-        segments = {name: layer.seconds(name) for name in _resources(projection)}
+        segments = {name: layer.seconds(name) for name in resources(projection)}
         return Bar(layer.name, layer.phase if several else "", segments, layer.estimate)
 
     if len(found) <= most:

@@ -8,18 +8,9 @@ from collections.abc import Sequence
 from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
-    *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *(
-        "install",
-        "export",
-        "probe",
-        "report",
-        "status",
-        "tensorboard",
-        "bench",
-        "screenshots",
-        "test",
-    ),
+    *("study", "train", "models", "analyze", "whatif", "calibrate", "validate", "complexity"),
+    *("install", "export", "probe", "report", "status", "tensorboard", "bench"),
+    *("screenshots", "docs", "test"),
 )
 
 INTERRUPTED = 130

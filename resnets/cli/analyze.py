@@ -1,6 +1,7 @@
 """`launch.sh analyze`: what a network costs, layer by layer, from its lowered program."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from resnets.analysis.projection import Projection
     from resnets.analysis.scaling import Scaled
     from resnets.cli.subject import Subject
+    from resnets.drawing.pages import Page
 
 _DESCRIPTION = """\
 Count what a network costs, layer by layer: parameters, multiply-adds, FLOPs, and the bytes of
@@ -34,6 +36,7 @@ examples:
   launch.sh analyze resnet50 --hardware=hypothetical --fusion=streamed --depth=1
   launch.sh analyze resnet50 --hardware=tpu_v5e --phase=train --batch_size=128 --dtype=bfloat16 \
       --devices=1,8,64,256 --depth=1
+  launch.sh analyze resnet50 --hardware=tpu_v5e --html=build/resnet50.html
   launch.sh analyze resnet50 --target=tpu_v5e --batch_size=8 --dtype=bfloat16 --depth=2
 
 NAME may carry fields of its family: NAME:field=value,... A layer's FLOPs are twice its
@@ -66,6 +69,7 @@ def _parser() -> Parser:
     add("--effort", choices=targets.EFFORTS, default="full", help=targets.EFFORT)
     add("--devices", type=int_list, default=(), metavar="1,8,64", help="scale a training step")
     add("--charts", default="", metavar="DIR", help="write roofline, layer times and occupancy")
+    add("--html", type=Path, metavar="FILE", help="write a page of charts and tables")
     add("--format", choices=FORMATS, default="table", help="default: table")
     scenario.add_options(parser)
     return parser
@@ -87,6 +91,8 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--hardware shows one network, without --compare and --compiled")
     if args.charts and not args.hardware:
         parser.error("--charts needs --hardware=NAME|FILE.toml")
+    if args.html and (args.compare or args.target):
+        parser.error("--html shows one network, without --compare and --target")
     if args.target:
         return _target(args, overrides)
     if args.effort != "full":
@@ -157,6 +163,11 @@ def _show(given: "Subject", args: argparse.Namespace) -> int:
     account = account_of(lowered, args.phase, args.batch_size, given.image_shape)
     if args.hardware:
         return _project(given, lowered, account, args)
+    if args.html:
+        from resnets.analysis.cost_page import account_page
+
+        heading = render.title(account, given.name, given.dtype)
+        _write_page(account_page(account, heading, args.depth), args.html)
     compiled = _compile(given, args) if args.compiled else None
     if args.format == "table":
         print(render.as_table(account, given.name, given.dtype, args.depth))
@@ -184,8 +195,13 @@ def _project(
         from resnets.analysis import charts
 
         charts.write(charts.draw(projection), Path(args.charts))
+    title = render.title(account, given.name, given.dtype)
+    if args.html:
+        from resnets.analysis.cost_page import projection_page
+
+        heading = f"{title}, on {projection.hardware.name}"
+        _write_page(projection_page(projection, account, heading, args.depth), args.html)
     if args.format == "table":
-        title = render.title(account, given.name, given.dtype)
         print(f"{title}\n{render_projection.as_table(*scene)}")
         if scaled:
             print("\n" + render_scaling.as_table(scaled, args.batch_size))
@@ -200,6 +216,13 @@ def _project(
     else:
         print(render_projection.as_csv(given.name, content["projection"]))
     return 0
+
+
+def _write_page(page: "Page", file: Path) -> None:
+    from resnets.drawing.pages import write_page
+
+    write_page(page, file, charts=False)
+    print(f"the page is {file}", file=sys.stderr)
 
 
 def _scale(

@@ -1,15 +1,14 @@
 """What tests and pictures of the pages need: Playwright, a Chromium, and axe-core's rules."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import tomllib
 from pathlib import Path
 
+from resnets.cli import extras
 from resnets.errors import RunError
 from resnets.training.config_file import CHECKOUT
 
@@ -48,21 +47,10 @@ def install() -> str:
       RunError: a browser, pip or npm is missing or failed.
     """
     browser = chromium()
-    if importlib.util.find_spec("playwright") is None:
-        _install_playwright()
+    extras.install("browser", ("playwright",))
     if not axe().exists():
         _fetch_axe()
     return f"{browser}, Playwright, {AXE} in {HOME}"
-
-
-def _install_playwright() -> None:
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
-    packages = project["optional-dependencies"]["browser"]
-    print(f"installing {', '.join(packages)} (once)", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    pinned = f"--constraint={CHECKOUT / 'constraints.txt'}"
-    if subprocess.run([*command, pinned, *packages]).returncode:
-        raise RunError(f"{packages[0]} could not be installed; the lines above say why")
 
 
 def _fetch_axe() -> None:

@@ -19,13 +19,13 @@ class Bar:
       label: it.
       panel: the title of the panel it stands in.
       segments: length of each, by name, in order.
-      tick: where a tick stands.
+      tick: where a tick stands; None for none.
     """
 
     label: str
     panel: str
     segments: Mapping[str, float]
-    tick: float
+    tick: float | None = None
 
 
 def _segments(bars: Sequence[Bar], size: float) -> list[dict[str, Any]]:
@@ -46,10 +46,10 @@ def _segments(bars: Sequence[Bar], size: float) -> list[dict[str, Any]]:
     return rows
 
 
-def _panel(
+def panel(
     bars: Sequence[Bar], colours: Mapping[str, str], axis: tuple[float, float, str], tick: str
 ) -> Any:
-    """One panel; `axis` is the end of its axis, the size of its unit, and its title."""
+    """Draw one panel; `axis` is the end of its axis, the size of its unit, and its title."""
     import altair as alt
 
     end, size, title = axis
@@ -86,10 +86,16 @@ def _panel(
             ),
         )
     )
+    if all(bar.tick is None for bar in bars):
+        return parts.properties(width=WIDTH, height=alt.Step(ROW))
     ticks = (
         alt.Chart(
             alt.InlineData(
-                values=[{"label": bar.label, "from": bar.tick / size, "what": tick} for bar in bars]
+                values=[
+                    {"label": bar.label, "from": bar.tick / size, "what": tick}
+                    for bar in bars
+                    if bar.tick is not None
+                ]
             )
         )
         .mark_point(size=(ROW - 3) ** 2, stroke=palette.TEXT, strokeWidth=2, opacity=1)
@@ -106,6 +112,14 @@ def _panel(
     return alt.layer(parts, ticks, width=WIDTH, height=alt.Step(ROW))
 
 
+def extent(rows: Sequence[Bar], unit: str) -> tuple[float, float, str]:
+    """Where an axis for all bars ends, the size of its unit and how that is spelled."""
+    lengths = (max(sum(row.segments.values()), row.tick or 0.0) for row in rows)
+    longest = max(lengths, default=0.0)
+    size, spelling = prefixed(longest, unit)
+    return 1.02 * longest or 1.0, size, spelling
+
+
 def stacked(
     rows: Sequence[Bar],
     colours: Mapping[str, str],
@@ -120,26 +134,20 @@ def stacked(
       colours: of each segment's name, in the order of the legend.
       quantity: that the lengths are, and its unit; the axis takes the prefix that makes its
         numbers short.
-      tick: what the ticks say.
+      tick: what the ticks say; empty where no bar has one.
       title: and subtitle.
     """
     import altair as alt
 
-    longest = max((max(sum(row.segments.values()), row.tick) for row in rows), default=0.0)
-    measure, unit = quantity
-    size, spelling = prefixed(longest, unit)
+    end, size, spelling = extent(rows, quantity[1])
     panels = list(dict.fromkeys(row.panel for row in rows))
     drawn = []
-    for panel in panels:
-        axis = (
-            1.02 * longest or 1.0,
-            size,
-            f"{measure}, {spelling}" if panel == panels[-1] else "",
-        )
-        chart = _panel([row for row in rows if row.panel == panel], colours, axis, tick)
-        if panel:
+    for name in panels:
+        axis = (end, size, f"{quantity[0]}, {spelling}" if name == panels[-1] else "")
+        chart = panel([row for row in rows if row.panel == name], colours, axis, tick)
+        if name:
             chart = chart.properties(
-                title=alt.TitleParams(panel, anchor="start", frame="group", fontSize=13, offset=3)
+                title=alt.TitleParams(name, anchor="start", frame="group", fontSize=13, offset=3)
             )
         drawn.append(chart)
     heading = alt.TitleParams(title[0], subtitle=title[1], fontSize=16, anchor="start", offset=12)

@@ -12,7 +12,7 @@ from typing import Any
 from resnets.drawing.rendering import Rows, style, with_rows
 
 HIDDEN = "hidden"
-"""The signal that lists what the reader has switched off, as `FIELD:VALUE`."""
+"""The signal that lists what the reader has switched off, a field and its value each."""
 
 
 PADDING = {"left": 0, "right": 3, "top": 5, "bottom": 5}
@@ -34,16 +34,16 @@ def compiled(
     chart: Any,
     rows: Mapping[str, Rows],
     colours: Iterable[str],
-    height: int,
+    height: int | None,
     switches: Mapping[str, str],
 ) -> dict[str, Any]:
-    """A chart as a Vega specification that is as wide as its place and has no legend of its own.
+    """A chart as a Vega specification: as wide as its place and without a legend of its own.
 
     Args:
       chart: one panel, an Altair chart.
       rows: of the data sets that it names.
       colours: those that are variables of the page.
-      height: of what the axes enclose, pixels.
+      height: of what the axes enclose, pixels; None for a chart that keeps its size and legends.
       switches: fields of its rows, and the switch that each answers to: the chart leaves out the
         rows that the signal `hidden` names.
     """
@@ -52,12 +52,15 @@ def compiled(
     shown = " && ".join(
         f"indexof({HIDDEN}, '{switch}:' + datum.{field}) < 0" for field, switch in switches.items()
     )
-    spec = _filtered(with_rows(chart, rows), shown)
-    spec |= {"params": [{"name": HIDDEN, "value": []}], "config": style()}
-    spec |= {"width": "container", "height": height, "padding": PADDING}
-    spec |= {"autosize": {"type": "fit-x", "contains": "padding"}}
+    spec = with_rows(chart, rows)
+    spec = _filtered(spec, shown) if shown else spec
+    spec |= {"params": [{"name": HIDDEN, "value": []}], "config": style(), "padding": PADDING}
+    if height is not None:
+        spec |= {"width": "container", "height": height}
+        spec |= {"autosize": {"type": "fit-x", "contains": "padding"}}
     vega = vl_convert.vegalite_to_vega(spec)
-    vega.pop("legends", None)
+    if height is not None:
+        vega.pop("legends", None)
     return dict(json.loads(themed(json.dumps(vega), colours)))
 
 

@@ -15,6 +15,16 @@ ORANGE, BLUE, GREEN, PINK, OCHRE, SKY, GREY = CATEGORIES
 ORDERED = ("#cf7a00", "#cc4778", "#2a0b7d")
 """Stops of the scale, from light to dark."""
 
+DARK_INK = {TEXT: "#e7e9ee", GRID: "#30363f", AXIS: "#6d7683"}
+DARK_CATEGORIES = dict(
+    zip(
+        CATEGORIES,
+        ("#ff8a3d", "#4fb3f0", "#2fd0a0", "#e79ac4", "#e3b93b", "#8fd0f7", "#b4b8bf"),
+        strict=True,
+    )
+)
+"""The dark colour for each light one, for pages that are read on dark paper, too."""
+
 
 def mix(stops: Sequence[str], place: float) -> str:
     """The colour at `place` from 0 to 1 between evenly spaced stops."""

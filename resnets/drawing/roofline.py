@@ -70,6 +70,10 @@ class _Frame:
     def y(self, value: float) -> float:
         return HEIGHT * math.log(self.top / value) / math.log(self.top / self.bottom)
 
+    def place(self, dot: Dot) -> tuple[float, float]:
+        ends = {NO_WORK: self.left, NO_BYTES: self.right}
+        return ends.get(dot.mark, dot.intensity), dot.reached or self.bottom
+
     def value(self, y: float) -> float:
         return float(self.top * (self.bottom / self.top) ** (y / HEIGHT))
 
@@ -91,6 +95,14 @@ def _frame(
     head = ROW * (len(slopes) + 1)
     top = level * (level / bottom) ** (head / (HEIGHT - head))
     return _Frame(left, right, bottom, top, level, memory)
+
+
+def places(
+    dots: Sequence[Dot], slopes: Sequence[Roof], levels: Sequence[Roof], memory: str
+) -> list[tuple[float, float]]:
+    """Where each dot stands on both axes, those without traffic or work at the ends."""
+    frame = _frame(dots, slopes, levels, memory)
+    return [frame.place(dot) for dot in dots]
 
 
 def _lines(frame: _Frame, slopes: Sequence[Roof], levels: Sequence[Roof]) -> list[dict[str, Any]]:
@@ -202,8 +214,7 @@ def _dots(frame: _Frame, dots: Sequence[Dot], colours: Mapping[str, str]) -> Any
             "kind": dot.kind,
             "mark": dot.mark,
             "share": dot.share,
-            "x": {NO_WORK: frame.left, NO_BYTES: frame.right}.get(dot.mark, dot.intensity),
-            "y": dot.reached or frame.bottom,
+            **dict(zip("xy", frame.place(dot), strict=True)),
         }
         for dot in sorted(dots, key=lambda dot: -dot.share)
     ]

@@ -5,12 +5,19 @@ Depths take the ordered scale of falling lightness, rising on dark paper, so tha
 stands out more, in print without colour too. Arms take the colours of categories.
 """
 
-from resnets.drawing.palette import AXIS, CATEGORIES, GRID, ORDERED, TEXT, categories, scale
+from resnets.drawing.palette import (
+    AXIS,
+    DARK_CATEGORIES,
+    DARK_INK,
+    ORDERED,
+    TEXT,
+    categories,
+    scale,
+)
 
-DARK_INK = {TEXT: "#e7e9ee", GRID: "#30363f", AXIS: "#6d7683"}
+__all__ = ["AXIS", "TEXT", "arms", "dark_twins", "depths"]
 
 _DEPTHS_DARK = ("#8f73e0", "#e8638f", "#ffd166")
-_ARMS_DARK = ("#ff8a3d", "#4fb3f0", "#2fd0a0", "#e79ac4", "#e3b93b", "#8fd0f7", "#b4b8bf")
 
 
 def depths(count: int) -> list[str]:
@@ -26,4 +33,4 @@ def arms(count: int) -> list[str]:
 def dark_twins(depth_count: int) -> dict[str, str]:
     """The dark colour for each light one that charts of that many depths use."""
     pairs = zip(depths(depth_count), scale(_DEPTHS_DARK, depth_count), strict=True)
-    return DARK_INK | dict(pairs) | dict(zip(CATEGORIES, _ARMS_DARK, strict=True))
+    return DARK_INK | dict(pairs) | DARK_CATEGORIES
