@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from resnets.drawing import symbols
 from resnets.reports import palette
 from resnets.reports.chart_rows import curve_rows, final_rows, logarithmic
 from resnets.reports.charts import WIDTH, Chart, draw, to_png
@@ -35,6 +36,13 @@ def test_however_many_arms_stand_nearer_to_their_depth_than_to_the_next(tmp_path
     rows = final_rows(many, "train_error_pct")
     assert all(abs(r["place"] - r["at"]) < 0.5 for r in rows)
     assert len({r["place"] for r in rows}) == len(rows)
+
+
+def test_every_shape_has_an_outline_and_no_series_looks_like_another() -> None:
+    """Colours repeat after seven series, shapes after eight."""
+    looks = list(zip(palette.arms(56), symbols.shapes(56), strict=True))
+    assert len(set(looks)) == 56
+    assert all(symbols.Swatch(shape=shape).outline for shape in symbols.SHAPES)
 
 
 def svg_texts(svg: str) -> list[str]:
