@@ -58,6 +58,7 @@ class ResNet(nn.Module):
 
     def __post_init__(self) -> None:
         check_choice("remat", self.remat, REMAT)
+        check_choice("auxiliary", self.auxiliary, (False, True))
         check_at_least(1, self, "width")
         super().__post_init__()
 
