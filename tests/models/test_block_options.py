@@ -247,8 +247,6 @@ def test_spans_of_imagenets_networks_share_the_same_layers():
             "zero_last_scale=True needs norm='batch', not 'none'",
         ),
         ("cifar_resnet8", {"width": 0}, "width=0 must be at least 1"),
-        ("cifar_resnet8", {"zero_last_scale": "yes"}, "'yes' is not one of False, True"),
-        ("cifar_resnet8", {"auxiliary": "yes"}, "auxiliary='yes' is not one of False, True"),
         ("resnet18", {"span": 3}, "span=3 does not divide .* 4, 4, 4, 4; take resnet26"),
     ],
 )
