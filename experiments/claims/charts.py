@@ -1,0 +1,146 @@
+"""The charts behind the claims, drawn alike: lines over an axis of numbers, bars over names."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.claims.claim import Claim, Picture
+from resnets.drawing import palette
+from resnets.drawing.chart import Chart, drawn
+from resnets.drawing.chart import write as write_charts
+
+_WIDTH, _HEIGHT, _BAR = 560, 300, 22
+
+
+def picture(of: Picture, heading: str) -> Chart:
+    """Draw one."""
+    named = any(isinstance(x, str) for _, x, _ in of.points)
+    chart = _bars(of) if named else _lines(of)
+    import altair as alt
+
+    title = alt.TitleParams(of.title, subtitle=heading, fontSize=16, anchor="start", offset=12)
+    return drawn(chart.properties(title=title), of.name, of.title)
+
+
+def _rows(of: Picture) -> list[dict[str, Any]]:
+    return [{"series": series or " ", "x": x, "y": y} for series, x, y in of.points]
+
+
+def _colour(names: Sequence[str]) -> Any:
+    import altair as alt
+
+    legend = alt.Legend(title=None, orient="top", columns=3, symbolType="circle")
+    return alt.Color(
+        "series:N",
+        scale=alt.Scale(domain=list(names), range=palette.categories(len(names))),
+        legend=legend if len(names) > 1 else None,
+    )
+
+
+def _lines(of: Picture) -> Any:
+    import altair as alt
+
+    rows = _rows(of)
+    scale = alt.Scale(type="log") if of.log else alt.Scale(zero=False)
+    base = alt.Chart(alt.InlineData(values=rows)).encode(
+        alt.X("x:Q", title=of.x, scale=alt.Scale(zero=False)),
+        alt.Y("y:Q", title=of.y, scale=scale),
+        _colour(list(dict.fromkeys(row["series"] for row in rows))),
+    )
+    return alt.layer(base.mark_line(), base.mark_point(filled=True, size=40)).properties(
+        width=_WIDTH, height=_HEIGHT
+    )
+
+
+def _bars(of: Picture) -> Any:
+    import altair as alt
+
+    rows = _rows(of)
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    places = list(dict.fromkeys(row["x"] for row in rows))
+    y = alt.Y(
+        "x:N",
+        title=None,
+        sort=places,
+        scale=alt.Scale(paddingInner=0.25),
+        axis=alt.Axis(labelLimit=0, ticks=False, domain=False, labelPadding=6),
+    )
+    x = alt.X("y:Q", title=of.y, axis=alt.Axis(grid=True))
+    bars = alt.Chart(alt.InlineData(values=rows)).mark_bar().encode(x, y, _colour(names))
+    if len(names) > 1:
+        bars = bars.encode(yOffset=alt.YOffset("series:N", sort=names))
+    return bars.properties(width=_WIDTH, height=_BAR * len(places) * len(names))
+
+
+def effects(claims: Sequence[Claim]) -> Chart | None:
+    """Every effect that a verdict rests on, in units of its spread, with its 95 % interval."""
+    rows = []
+    for claim in claims:
+        for effect in claim.finding.effects:
+            if effect.size is None:
+                continue
+            spread = effect.mean / effect.size
+            low, high = (end / spread for end in effect.ends)
+            rows.append(
+                {
+                    "what": f"{claim.id}  {effect.what}",
+                    "mean": effect.size,
+                    "low": low,
+                    "high": high,
+                    "verdict": claim.finding.verdict,
+                }
+            )
+    if not rows:
+        return None
+    import altair as alt
+
+    names = list(dict.fromkeys(row["verdict"] for row in rows))
+    y = alt.Y(
+        "what:N",
+        title=None,
+        sort=[row["what"] for row in rows],
+        axis=alt.Axis(labelLimit=0, ticks=False, domain=False, labelPadding=6),
+    )
+    # symlog: effects of one spread and of a hundred share the axis
+    scale = alt.Scale(type="symlog", constant=2)
+    x = alt.X(
+        "mean:Q",
+        title="Mean over standard deviation (symmetric log axis)",
+        scale=scale,
+        axis=alt.Axis(tickCount=6, grid=True),
+    )
+    colour = alt.Color(
+        "verdict:N",
+        scale=alt.Scale(domain=names, range=palette.categories(len(names))),
+        legend=alt.Legend(title=None, orient="top"),
+    )
+    base = alt.Chart(alt.InlineData(values=rows))
+    zero = alt.Chart(alt.InlineData(values=[{"mean": 0}])).mark_rule(color=palette.AXIS).encode(x)
+    bars = base.mark_rule(strokeWidth=2).encode(alt.X("low:Q", scale=scale), y, colour, x2="high:Q")
+    points = base.mark_point(filled=True, size=60).encode(x, y, colour)
+    title = alt.TitleParams(
+        "Differences by seed that the claims say are above zero",
+        subtitle="Mean and 95 % interval, over the standard deviation of the seeds",
+        fontSize=16,
+        anchor="start",
+        offset=12,
+    )
+    chart = alt.layer(zero, bars, points, width=_WIDTH, height=alt.Step(_BAR), title=title)
+    return drawn(chart, "effects", "differences behind the verdicts")
+
+
+def write(claims: Iterable[Claim], folder: Path) -> int:
+    """Write the charts of claims as SVG and PNG; return how many.
+
+    Raises:
+      RunError: one cannot be written.
+    """
+    claims = list(claims)
+    found = [
+        picture(of, f"{claim.id}: {claim.finding.verdict}")
+        for claim in claims
+        for of in claim.finding.charts
+    ]
+    together = effects(claims)
+    write_charts([*found, *([together] if together else [])], folder)
+    return len(found) + bool(together)
