@@ -14,15 +14,20 @@ from configs import common
 
 
 def get_config(arguments: str | None = None) -> ConfigDict:
-    """`depth` is 6n+2; `shortcut` is A, B, C or none (plain); `classes` is 10 or 100."""
-    args = common.parse_arguments(arguments, "configs/cifar.py", depth=20, shortcut="A", classes=10)
+    """`depth` is 6n+2; `shortcut` is A, B, C or none (plain); `classes` is 10 or 100.
+
+    `model` names a network in place of depth and shortcut, as in `model=densenet_bc100_12`.
+    """
+    args = common.parse_arguments(
+        arguments, "configs/cifar.py", depth=20, shortcut="A", classes=10, model=""
+    )
     if args["classes"] not in (10, 100):
         raise common.UserError(f"configs/cifar.py: classes={args['classes']} must be 10 or 100")
     config = common.base()
     config.data.name = f"cifar{args['classes']}"
     config.data.shift = 4
     config.data.flip = True
-    config.model = common.residual_family(args["depth"], args["shortcut"])
+    config.model = common.network(args["model"], args["depth"], args["shortcut"])
     config.epochs = 164  # 390 whole batches each: 63,960 of the paper's 64,000 iterations
     config.schedule = "piecewise:boundaries=(32000,48000),factors=(1,0.1,0.01)"
     if args["depth"] >= 110:

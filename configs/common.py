@@ -5,7 +5,7 @@ from ml_collections import ConfigDict
 from resnets.arguments import parse_arguments
 from resnets.errors import UserError
 
-__all__ = ["UserError", "base", "parse_arguments", "residual_family"]
+__all__ = ["UserError", "base", "network", "parse_arguments", "residual_family"]
 
 
 def base() -> ConfigDict:
@@ -30,10 +30,10 @@ def base() -> ConfigDict:
             "batch_size": 128,  # over all devices
             "epochs": 1,
             "learning_rate": 0.1,
-            # constant | piecewise | step | cosine | plateau, with arguments
+            # constant | piecewise | step | milestones | cosine | plateau, with arguments
             "schedule": "constant",
-            "optimizer": "sgd:momentum=0.9",  # sgd | adam, with arguments
-            "weight_decay": 0.0,  # coupled, on every parameter
+            "optimizer": "sgd:momentum=0.9",  # sgd | adam | adamw | muon, with arguments
+            "weight_decay": 0.0,  # on every parameter: coupled; of adamw and muon decoupled
             "clip_norm": 0.0,  # 0: off
             "label_smoothing": 0.0,
             "average_decay": 0.0,  # moving average of the variables; 0: off
@@ -49,12 +49,22 @@ def base() -> ConfigDict:
     )
 
 
-def residual_family(depth: int, shortcut: str) -> ConfigDict:
-    """The model section of a CIFAR plain (`shortcut="none"`) or residual network of 6n+2 layers."""
+def network(model: str, depth: int, shortcut: str) -> ConfigDict:
+    """The model section: the network `model`, or if that is empty of the family for CIFAR."""
+    if model:
+        return ConfigDict({"name": model, "dtype": "float32"})
+    return residual_family(depth, shortcut)
+
+
+def residual_family(depth: int, shortcut: str, prefix: str = "cifar_") -> ConfigDict:
+    """The model section of a plain (`shortcut="none"`) or residual network of so many layers.
+
+    `prefix` is `cifar_` for 6n+2 layers in three stages, empty for the networks of ImageNet.
+    """
     arm = "plain" if shortcut == "none" else "resnet"
     return ConfigDict(
         {
-            "name": f"cifar_{arm}{depth}",
+            "name": f"{prefix}{arm}{depth}",
             "shortcut": shortcut,  # A | B | C | none
             "span": 2,  # layers that one shortcut skips: 1 | 2 | 3
             "residual_scale": 1.0,

@@ -13,12 +13,12 @@ from configs import common
 
 
 def get_config(arguments: str | None = None) -> ConfigDict:
-    """`depth` is 6n+2; `shortcut` is A, B, C or none (plain)."""
-    args = common.parse_arguments(arguments, "configs/digits.py", depth=56, shortcut="A")
+    """`depth` is 6n+2; `shortcut` is A, B, C or none (plain); `model` names a network instead."""
+    args = common.parse_arguments(arguments, "configs/digits.py", depth=56, shortcut="A", model="")
     config = common.base()
     config.data.name = "digits"
     config.data.shift = 1
-    config.model = common.residual_family(args["depth"], args["shortcut"])
+    config.model = common.network(args["model"], args["depth"], args["shortcut"])
     config.batch_size = 64
     config.epochs = 20
     config.learning_rate = 0.05

@@ -10,6 +10,7 @@ published for 299x299: 342 and 299.
 Data: TFDS finds or builds imagenet2012 in --config.data.directory; the build says which archives it
 needs and where.
 Command: ./launch.sh train --config=configs/imagenet.py:model=resnet50 --workdir=runs/resnet50
+         ./launch.sh study degradation --config=configs/imagenet.py --depths=18,34
 Published top-1 error, one crop: 24.7 % resnet50, 23.6 % resnet101, 23.0 % resnet152
 (github.com/KaimingHe/deep-residual-networks); ten crops: 27.94 % plain18, 28.54 % plain34, 27.88 %
 resnet18, 25.03 % resnet34 (table 2). Not measured here.
@@ -41,15 +42,22 @@ _RECIPES = {"he": _HE, "modern": _MODERN}
 
 
 def get_config(arguments: str | None = None) -> ConfigDict:
-    """`model` is the network's name (`./launch.sh models`); `recipe` is he or modern."""
-    args = common.parse_arguments(arguments, "configs/imagenet.py", model="resnet50", recipe="he")
+    """`model` is the network's name (`./launch.sh models`); `recipe` is he or modern.
+
+    `depth` and `shortcut` (A, B, C or none) choose a plain or residual network in place of a name,
+    as studies do; with a name beside them they say nothing.
+    """
+    args = common.parse_arguments(
+        arguments, "configs/imagenet.py", model="", recipe="he", depth=0, shortcut="B"
+    )
+    model = _network(args["model"], args["depth"], args["shortcut"])
     if args["recipe"] not in _RECIPES:
         raise common.UserError(
             f"configs/imagenet.py: recipe={args['recipe']!r} must be one of {', '.join(_RECIPES)}"
         )
     config = common.base()
-    config.data = _data(args["model"])
-    config.model = ConfigDict({"name": args["model"], "dtype": "float32"})
+    config.data = _data(model.name)
+    config.model = model
     config.weight_decay = 1e-4
     config.log_every = 100
     config.keep_checkpoints = 3
@@ -57,6 +65,12 @@ def get_config(arguments: str | None = None) -> ConfigDict:
     if args["recipe"] == "he" and config.data.image_size > 256:
         config.data.train_crop = "scale:smallest=342,largest=641"  # 299/224 times as long
     return config
+
+
+def _network(name: str, depth: int, shortcut: str) -> ConfigDict:
+    if not name and depth:
+        return common.residual_family(depth, shortcut, prefix="")
+    return ConfigDict({"name": name or "resnet50", "dtype": "float32"})
 
 
 def _data(model: str) -> ConfigDict:

@@ -25,12 +25,16 @@ examples:
   launch.sh study degradation --depths=8,20,56,110 --seeds=5
   launch.sh study degradation --workdir=runs/slow --config.learning_rate=0.01
   launch.sh study degradation --workdir=runs/c --config.model.shortcut=C --arms=residual
+  launch.sh study --list                           all studies, with their cost
+  launch.sh study span --config=configs/cifar.py   the same arms on another data set
+  launch.sh study span --config=configs/imagenet.py --depths=26
   launch.sh study --engine=ray --address=10.0.0.1:6379 --gpus=1
   launch.sh study --engine=slurm --cpus=4 --sbatch=--partition=long --sbatch=--mem=8G --timeout=3600
   launch.sh study claims                           what the source documents say, held against our
                                                    numbers; has options of its own, see its --help
 
---config.FIELD=VALUE sets a field of every run's config; configs/common.py lists them.
+--config.FIELD=VALUE sets a field of every run's config; configs/common.py lists them. A field that
+the arms of a study differ in cannot be set.
 The summary goes to stdout, progress to stderr. The study directory then holds manifest.jsonl,
 runs/ID/, attempts/ID/ (who began a run, what it printed, how it ended) and report/ with
 report.html, report.md, results.csv and the charts. `launch.sh status DIR` shows how it stands.
@@ -44,6 +48,8 @@ exit status: 0 done, 1 a run failed, 2 bad arguments, 75 terminated (SIGTERM): s
 def _parser() -> Parser:
     parser = Parser("study", _DESCRIPTION, _EPILOG)
     parser.add_argument("name", nargs="?", default="degradation", help="file in experiments/")
+    parser.add_argument("--list", action="store_true", help="list the studies and their cost")
+    parser.add_argument("--config", help="config file in place of the study's own")
     parser.add_argument("--workdir", type=Path, help="study directory (default: runs/NAME)")
     parser.add_argument("--depths", type=int_list, help="layers, e.g. 8,20,56")
     parser.add_argument("--seeds", type=int, help="how many seeds, from 0")
@@ -59,6 +65,8 @@ def main(argv: Sequence[str]) -> int:
     args, overrides = _parser().parse_with_overrides(argv)
     if args.name == CLAIMS:
         raise UserError(f"write `study {CLAIMS}` first and its own options after it")
+    if args.list:
+        return _list()
     engines.check(args)
     directory = args.workdir or CHECKOUT / "runs" / args.name
     backend.configure(directory / "runs")
@@ -69,6 +77,7 @@ def main(argv: Sequence[str]) -> int:
     arms = {arm: study.arms[arm] for arm in _known_arms(args.arms, tuple(study.arms))}
     study = dataclasses.replace(
         study,
+        config=args.config or study.config,
         arms=arms,
         depths=study.depths if args.depths is None else args.depths,
         seeds=study.seeds if args.seeds is None else args.seeds,
@@ -97,6 +106,24 @@ def main(argv: Sequence[str]) -> int:
         file=sys.stderr,
     )
     return 1 if failures else 0
+
+
+def _list() -> int:
+    """Print every study with what it costs."""
+    from resnets.studies.grid import every_study
+    from resnets.terminal import print_table
+
+    rows = [("study", "runs", "minutes", "question")]
+    for study in every_study():
+        minutes = "-" if study.minutes is None else f"{study.minutes:.1f}"
+        rows.append((study.name, str(study.runs), minutes, study.question))
+    print_table(rows, {1, 2})
+    print(
+        "minutes: of the default grid on handwritten digits, on two CPU cores, measured; "
+        f"`study {CLAIMS} --help` explains the study of claims",
+        file=sys.stderr,
+    )
+    return 0
 
 
 def _known_arms(wanted: tuple[str, ...] | None, known: tuple[str, ...]) -> tuple[str, ...]:

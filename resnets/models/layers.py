@@ -75,6 +75,11 @@ def check_names(network: object) -> None:
             check_choice(field, getattr(network, field), valid)
 
 
+def _scaled(start: jax.nn.initializers.Initializer, gain: float) -> jax.nn.initializers.Initializer:
+    """An initialiser whose values are multiplied by `gain`; the same one for 1."""
+    return start if gain == 1.0 else lambda *arguments: gain * start(*arguments)
+
+
 class Conv(nn.Module):
     """Convolution with float32 weights, computed in `dtype`.
 
@@ -88,6 +93,7 @@ class Conv(nn.Module):
       use_bias: add a bias per output channel.
       initializer: a name in `INITIALIZERS`.
       dtype: a name in `DTYPES`.
+      gain: factor on the initial kernel; 0 for a kernel of zeros.
     """
 
     features: int
@@ -98,6 +104,7 @@ class Conv(nn.Module):
     use_bias: bool = False
     initializer: str = "he_normal_fan_out"
     dtype: str = "float32"
+    gain: float = 1.0
 
     @nn.compact
     def __call__(self, x: Images) -> FeatureMaps:
@@ -116,7 +123,7 @@ class Conv(nn.Module):
             )
         kernel = self.param(
             "kernel",
-            INITIALIZERS[self.initializer],
+            _scaled(INITIALIZERS[self.initializer], self.gain),
             (*self.kernel_size, channels // self.groups, self.features),
         )
         pad = self.padding or ((self.kernel_size[0] - 1) // 2, (self.kernel_size[1] - 1) // 2)
@@ -241,11 +248,13 @@ class Dense(nn.Module):
       features: outputs.
       initializer: a name in `INITIALIZERS`; None for LeCun normal.
       dtype: a name in `DTYPES`.
+      gain: factor on the initial kernel; 0 for a kernel of zeros.
     """
 
     features: int
     initializer: str | None = None
     dtype: str = "float32"
+    gain: float = 1.0
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch inputs"]) -> Float[Array, "batch features"]:
@@ -255,7 +264,8 @@ class Dense(nn.Module):
         if self.initializer is not None:
             check_choice("initializer", self.initializer, INITIALIZERS)
             start = INITIALIZERS[self.initializer]
-        kernel = self.param("kernel", start, (x.shape[-1], self.features))
+        shape = (x.shape[-1], self.features)
+        kernel = self.param("kernel", _scaled(start, self.gain), shape)
         bias = self.param("bias", jax.nn.initializers.zeros, (self.features,))
         return x.astype(self.dtype) @ kernel.astype(self.dtype) + bias.astype(self.dtype)
 
@@ -271,6 +281,12 @@ def global_average_pool(x: Images) -> Float[Array, "batch channels"]:
     return jnp.mean(x, axis=(1, 2))
 
 
-def classifier(features: Float[Array, "batch channels"], classes: int, dtype: str) -> Array:
-    """The last dense layer, named `classifier`; returns float32 logits `[batch, classes]`."""
-    return Dense(classes, dtype=dtype, name="classifier")(features).astype(jnp.float32)
+def classifier(
+    features: Float[Array, "batch channels"],
+    classes: int,
+    dtype: str,
+    gain: float = 1.0,
+    name: str = "classifier",
+) -> Array:
+    """The last dense layer; returns float32 logits `[batch, classes]`."""
+    return Dense(classes, dtype=dtype, gain=gain, name=name)(features).astype(jnp.float32)

@@ -74,12 +74,14 @@ class BatchNorm(nn.Module):
       dtype: of the result, a name in `layers.DTYPES`.
       epsilon: added to the variance.
       use_scale: learn a factor per channel; without it the factor is one (Keras's `scale=False`).
+      zero_scale: the factors begin at zero in place of one (Goyal et al. 2017, arXiv 1706.02677).
     """
 
     momentum: float = 0.9
     dtype: str = "float32"
     epsilon: float = 1e-5
     use_scale: bool = True
+    zero_scale: bool = False
 
     @nn.compact
     def __call__(self, x: Images, train: bool) -> Images:
@@ -87,7 +89,8 @@ class BatchNorm(nn.Module):
         shape = (x.shape[-1],)
         scale: Array | float = 1.0
         if self.use_scale:
-            scale = self.param("scale", jax.nn.initializers.ones, shape)
+            start = jax.nn.initializers.zeros if self.zero_scale else jax.nn.initializers.ones
+            scale = self.param("scale", start, shape)
         bias = self.param("bias", jax.nn.initializers.zeros, shape)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape)

@@ -9,11 +9,12 @@ import re
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnets.models import layers
-from resnets.models.checks import check_choice
+from resnets.models.checks import check_at_least, check_choice
 from resnets.models.layers import FeatureMaps, Images
 from resnets.models.registry import check_fields, register
 from resnets.models.residual_block import SPANS, Block, BlockDesign
@@ -37,6 +38,10 @@ class ResNet(nn.Module):
       width_factor: how many times the first stage is wider than the stem.
       early_activation: in the pre-activation form, normalise and activate right after the stem's
         convolution: the first block and its shortcut both read that (He et al. 2016, section 4).
+      auxiliary: a classifier on the pooled output of every stage but the last, which exists in
+        training only; their logits are sown as `head1`, ... into the collection `auxiliary`
+        (after Szegedy et al. 2014, arXiv 1409.4842; here without layers of its own).
+      auxiliary_weight: of each head's loss in the training loss.
     """
 
     num_classes: int
@@ -48,9 +53,12 @@ class ResNet(nn.Module):
     remat: str = "none"
     width_factor: int = 1
     early_activation: bool = False
+    auxiliary: bool = False
+    auxiliary_weight: float = 0.3
 
     def __post_init__(self) -> None:
         check_choice("remat", self.remat, REMAT)
+        check_at_least(1, self, "width")
         super().__post_init__()
 
     @nn.compact
@@ -70,11 +78,29 @@ class ResNet(nn.Module):
                 scan_blocks=self.scan_blocks,
                 remat_blocks=self.remat == "block",
                 activated=self.early_activation and index == 1,
+                before=sum(self.stage_sizes[: index - 1]),
+                of=sum(self.stage_sizes),
                 name=f"stage{index}",
             )(x, train)
+            if self.auxiliary and not last_stage and (train or self.is_initializing()):
+                head = self._logits(x, f"auxiliary{index}")
+                if train:
+                    self.sow("auxiliary", f"head{index}", head)
         if self.design.preactivation:
-            x = self.design.activate(self.design.norm("final_bn")(x, train))
-        return layers.classifier(layers.global_average_pool(x), self.num_classes, self.design.dtype)
+            x = self.design.activate(self.design.normalisation("final_bn")(x, train))
+        return self._logits(self._shifted(x, "classifier_bias"), "classifier")
+
+    def _logits(self, x: FeatureMaps, name: str) -> Float[Array, "batch classes"]:
+        """Global average pooling and a dense layer, which begins with zeros in the `fixup` form."""
+        gain = 0.0 if self.design.norm == "fixup" else 1.0
+        pooled = layers.global_average_pool(x)
+        return layers.classifier(pooled, self.num_classes, self.design.dtype, gain, name)
+
+    def _shifted(self, x: FeatureMaps, name: str) -> FeatureMaps:
+        """Plus a learnt scalar in the form of `fixup`."""
+        if self.design.norm != "fixup":
+            return x
+        return x + self.param(name, jax.nn.initializers.zeros, ()).astype(x.dtype)
 
     def _stem(self, x: Images, train: bool) -> FeatureMaps:
         design = self.design
@@ -82,8 +108,9 @@ class ResNet(nn.Module):
         normalised = self.early_activation or not design.preactivation
         size, strides = (7, 2) if large else (3, 1)
         x = design.conv("stem_conv", self.width, size, strides, 1, normalised)(x)
+        x = self._shifted(x, "stem_bias")
         if normalised:
-            x = design.activate(design.norm("stem_bn")(x, train))
+            x = design.activate(design.normalisation("stem_bn")(x, train))
         if large and design.keras:
             return layers.max_pool(
                 jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), 3, 2, name="stem_pool"
@@ -103,6 +130,8 @@ class Stage(nn.Module):
       scan_blocks: run the equal blocks as one loop.
       remat_blocks: the backward pass computes each block again from its input.
       activated: the input of the first block is activated already.
+      before: blocks of the stages before.
+      of: blocks of the whole network.
     """
 
     features: int
@@ -113,27 +142,40 @@ class Stage(nn.Module):
     scan_blocks: bool
     remat_blocks: bool = False
     activated: bool = False
+    before: int = 0
+    of: int = 1
 
     @nn.compact
     def __call__(self, x: Images, train: bool) -> FeatureMaps:
         """Map `[batch, height, width, channels]` to the stage's size and channels."""
         last = self.blocks - 1
-        strides = self.strides if last else self.strides * self.last_strides
-        block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
-        x = block(self.features, strides, self.design, self.activated, name="block0")(x, train)
         equal = last - (self.last_strides > 1)
+        x = self._block(0, self.strides if last else self.strides * self.last_strides, x, train)
         if self.scan_blocks and equal > 1:
             x = self._scanned(equal, x, train)
         else:
             for index in range(1, equal + 1):
-                x = block(self.features, 1, self.design, name=f"block{index}")(x, train)
-        if 0 <= equal < last:
-            x = block(self.features, self.last_strides, self.design, name=f"block{last}")(x, train)
-        return x
+                x = self._block(index, 1, x, train)
+        return self._block(last, self.last_strides, x, train) if 0 <= equal < last else x
+
+    def _block(self, index: int, strides: int, x: Images, train: bool) -> FeatureMaps:
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
+        activated = self.activated and index == 0
+        made = block(self.features, strides, self.design, activated, self.of, name=f"block{index}")
+        rate = self.drop_rate(index)
+        return made(x, train) if rate == 0.0 else made(x, train, rate)
+
+    def drop_rate(self, index: int) -> float:
+        """How often training leaves out the branch of a block of this stage, from 0 on."""
+        return self.design.drop_rate * (self.before + index + 1) / self.of
 
     def _scanned(self, blocks: int, x: Images, train: bool) -> FeatureMaps:
-        def step(block: Block, x: Images, _: None) -> tuple[Images, None]:
-            return block(x, train), None
+        rates = None
+        if self.design.drop_rate:
+            rates = jnp.asarray([self.drop_rate(index) for index in range(1, blocks + 1)])
+
+        def step(block: Block, x: Images, rate: Array | None) -> tuple[Images, None]:
+            return (block(x, train) if rate is None else block(x, train, rate)), None
 
         if self.remat_blocks:  # in a loop XLA cannot undo it by sharing what is computed twice
             step = nn.remat(step, prevent_cse=False)
@@ -143,29 +185,31 @@ class Stage(nn.Module):
             split_rngs={"params": True, "dropout": True},
             length=blocks,
         )
-        return loop(Block(self.features, 1, self.design, name="blocks"), x, None)[0]
+        block = Block(self.features, 1, self.design, blocks=self.of, name="blocks")
+        return loop(block, x, rates)[0]
 
 
 _DESIGN_FIELDS = tuple(field.name for field in dataclasses.fields(BlockDesign))
 _FIXED = ("block", "groups", "base_width")
-_EXECUTION = ("scan_blocks", "remat")
-_FIELDS = (*(f for f in _DESIGN_FIELDS if f not in _FIXED), *_EXECUTION)
+_NETWORK = ("scan_blocks", "remat", "width", "auxiliary")
+_FIELDS = (*(f for f in _DESIGN_FIELDS if f not in _FIXED), *_NETWORK)
 
 
 def build(
     name: str, defaults: dict[str, Any], overrides: dict[str, Any], network: dict[str, Any]
 ) -> ResNet:
-    """Create a `ResNet` with the fields `network`; its design has the defaults and overrides."""
+    """Create a `ResNet` with the fields `network`; its design has the defaults and overrides.
+
+    An override of a field of the network, such as its `width`, goes before that of `network`.
+    """
     check_fields(name, overrides, _FIELDS)
     options = defaults | overrides
     plain = "plain" in name
     if plain and options.setdefault("shortcut", "none") != "none":
         resnet = name.replace("plain", "resnet")
         raise ValueError(f"{name} has no shortcuts; for shortcut={options['shortcut']!r}: {resnet}")
-    execution = {
-        field: options.pop(field) for field in ("scan_blocks", "remat") if field in options
-    }
-    return ResNet(design=BlockDesign(**options), **execution, **network)
+    chosen = {field: options.pop(field) for field in _NETWORK if field in options}
+    return ResNet(design=BlockDesign(**options), **(network | chosen))
 
 
 @register(
@@ -202,24 +246,36 @@ def cifar_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet
 
 IMAGENET = {
     18: ("basic", (2, 2, 2, 2)),
+    26: ("basic", (3, 3, 3, 3)),
     34: ("basic", (3, 4, 6, 3)),
     50: ("bottleneck", (3, 4, 6, 3)),
     101: ("bottleneck", (3, 4, 23, 3)),
     152: ("bottleneck", (3, 8, 36, 3)),
     200: ("bottleneck", (3, 24, 36, 3)),
 }
-"""Block and stage sizes by depth: He et al. 2015, table 1; 200 layers: 2016, section 4."""
+"""Block and stage sizes by depth: He et al. 2015, table 1; 200 layers: 2016, section 4.
+
+26 layers are of no paper: the smallest network whose stages spans of 1, 2 and 3 all divide.
+"""
 
 
 @register(
-    r"plain(18|34)|resnet(18|34|50|101|152|200)",
-    ("plain18", "plain34", *(f"resnet{depth}" for depth in IMAGENET)),
+    r"plain(18|26|34)|resnet(18|26|34|50|101|152|200)",
+    ("plain18", "plain34", *(f"resnet{depth}" for depth in IMAGENET if depth != 26)),
     paper="He et al. 2015",
     image_shape=(224, 224, 3),
 )
 def imagenet_resnet(name: str, num_classes: int | None, **overrides: Any) -> ResNet:
     """He et al. 2015, table 1; shortcut B; bottlenecks from 50 layers on."""
     block, stage_sizes = IMAGENET[int(re.sub(r"\D", "", name))]
+    span = overrides.get("span", 2)
+    if block == "basic" and span in SPANS:  # the same layers, in more or fewer blocks
+        if any(2 * blocks % span for blocks in stage_sizes):
+            raise ValueError(
+                f"{name}: span={span} does not divide the layers of its stages, "
+                f"{', '.join(str(2 * blocks) for blocks in stage_sizes)}; take resnet26"
+            )
+        stage_sizes = tuple(2 * blocks // span for blocks in stage_sizes)
     network = {
         "num_classes": num_classes or 1000,
         "stage_sizes": stage_sizes,

@@ -10,6 +10,9 @@ from resnets.reports.progress import STATUSES, Epoch, Final, Provenance, Status,
 
 __all__ = ["STATUSES", "Epoch", "Final", "Provenance", "Run", "Status", "Study", "read_study"]
 
+ERRORS = ("train_error_pct", "test_error_pct")
+"""Columns of results.csv that a study may ask about."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -54,6 +57,8 @@ class Study:
       question: what it asks.
       reading: how to read the answer.
       runs: in the order of the manifest.
+      config: the config file that was chosen; empty where the study does not say.
+      metrics: errors that answer the question, as columns of results.csv.
     """
 
     path: Path
@@ -61,6 +66,8 @@ class Study:
     question: str
     reading: str
     runs: tuple[Run, ...]
+    config: str = ""
+    metrics: tuple[str, ...] = ERRORS
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -149,4 +156,13 @@ def read_study(path: Path) -> Study:
         question=about.text("question"),
         reading=about.text("reading"),
         runs=_manifest(path / "manifest.jsonl", path),
+        config=about.text("config") if "config" in about.fields else "",
+        metrics=_metrics(about),
     )
+
+
+def _metrics(about: Record) -> tuple[str, ...]:
+    metrics = about.fields.get("metrics", list(ERRORS))
+    if not isinstance(metrics, list) or any(metric not in ERRORS for metric in metrics):
+        raise UserError(f"{about.where}: metrics={metrics!r} are not among {', '.join(ERRORS)}")
+    return tuple(metrics)

@@ -131,6 +131,7 @@ def continue_command(study: Study) -> str | None:
             "study",
             study.name,
             f"--workdir={study.path}",
+            *([f"--config={study.config}"] if study.config else []),
             f"--depths={depths}",
             f"--seeds={max(run.seed for run in alike) + 1}",
             *(f"--config.{key}={value}" for key, value in left[0].overrides.items()),

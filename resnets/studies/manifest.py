@@ -79,7 +79,13 @@ def extend(directory: Path, study: "Study", rows: Sequence[Row]) -> None:
         temporary = directory / ".manifest.jsonl"
         temporary.write_text("".join(lines))
         temporary.replace(directory / "manifest.jsonl")
-        about = {"name": study.name, "question": study.question, "reading": study.reading}
+        about = {
+            "name": study.name,
+            "question": study.question,
+            "reading": study.reading,
+            "config": study.config,
+            "metrics": study.metrics,
+        }
         write_json(directory / "study.json", about)
     except OSError as error:
         raise RunError(

@@ -5,8 +5,11 @@ it share one program.
 """
 
 from collections.abc import Callable
+from typing import Any
 
+import jax
 import optax
+from optax import contrib
 
 from resnets.arguments import call
 
@@ -23,8 +26,59 @@ def adam(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.Gradien
     return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {"sgd": sgd, "adam": adam}
+def adamw(
+    weight_decay: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2017, arXiv 1711.05101)."""
+    return optax.chain(adam(b1, b2, eps), optax.add_decayed_weights(weight_decay))
+
+
+def _matrices(params: Any) -> Any:
+    """Which axes of a kernel are the inputs and which the outputs; None for all else.
+
+    The leading axis of a loop's stacked kernels is in neither: each block's is a matrix of its own.
+    """
+
+    def axes(path: Any, leaf: Any) -> contrib.MuonDimensionNumbers | None:
+        *above, name = (str(part.key) for part in path)
+        if name != "kernel" or "classifier" in above:
+            return None
+        inputs = (-2,) if leaf.ndim == 2 else (-4, -3, -2)
+        return contrib.MuonDimensionNumbers(inputs, (-1,))
+
+    return jax.tree_util.tree_map_with_path(axes, params)
+
+
+def muon(
+    weight_decay: float, momentum: float = 0.95, adam_share: float = 0.1
+) -> optax.GradientTransformation:
+    """Momentum of each kernel, made orthogonal (Jordan et al. 2024).
+
+    Source: kellerjordan.github.io/posts/muon. A kernel is a matrix from all its inputs to its
+    output channels. The classifier, biases and scales follow AdamW with `adam_share` of the
+    learning rate. Weight decay is decoupled.
+    """
+    descent = contrib.muon(
+        learning_rate=1.0,
+        beta=momentum,
+        weight_decay=weight_decay,
+        adam_weight_decay=weight_decay,
+        adam_learning_rate=adam_share,
+        muon_weight_dimension_numbers=_matrices,
+    )
+    return optax.chain(descent, optax.scale(-1.0))
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": sgd,
+    "adam": adam,
+    "adamw": adamw,
+    "muon": muon,
+}
 """Optimisers by name."""
+
+DECOUPLED = ("adamw", "muon")
+"""Those that take the weight decay themselves, beside the gradients."""
 
 
 def direction(
@@ -35,7 +89,8 @@ def direction(
     Args:
       optimizer: a call such as `sgd:momentum=0.9`.
       weight_decay: coupled L2 penalty: `weight_decay * parameter` is added to each gradient, of
-        every parameter, before the optimiser (as He et al. and Caffe do).
+        every parameter, before the optimiser (as He et al. and Caffe do); with `adamw` and `muon`
+        to each direction, after it.
       clip_norm: largest global norm of the gradients, before weight decay; 0 switches it off.
 
     Raises:
@@ -44,6 +99,8 @@ def direction(
     parts = []
     if clip_norm:
         parts.append(optax.clip_by_global_norm(clip_norm))
-    if weight_decay:
+    name = optimizer.partition(":")[0].strip()
+    if weight_decay and name not in DECOUPLED:
         parts.append(optax.add_decayed_weights(weight_decay))
-    return optax.chain(*parts, call(optimizer, OPTIMIZERS, "config.optimizer"))
+    found = call(optimizer, OPTIMIZERS, "config.optimizer", weight_decay=weight_decay)
+    return optax.chain(*parts, found)

@@ -95,6 +95,24 @@ def step(
     return _warm(lambda steps: factor ** (steps // period), warmup_steps), None
 
 
+def milestones(
+    total_steps: int,
+    at: tuple[float, ...] = (0.5, 0.75),
+    factor: float = 0.1,
+    warmup_steps: int = 0,
+) -> tuple[Factors, None]:
+    """Multiply by `factor` at each of some shares of the whole run.
+
+    The default is that of He et al. 2015 on CIFAR-10: steps 32k and 48k of 64k.
+    """
+    if list(at) != sorted(set(at)) or not all(0.0 < share < 1.0 for share in at):
+        raise UserError(f"config.schedule: milestones need rising shares between 0 and 1; got {at}")
+    boundaries = np.asarray(at) * total_steps
+    return _warm(
+        lambda steps: factor ** np.searchsorted(boundaries, steps, "right"), warmup_steps
+    ), None
+
+
 def cosine(total_steps: int, warmup_steps: int = 0) -> tuple[Factors, None]:
     """Half a cosine from the end of the warm-up to 0 (Loshchilov and Hutter 2016)."""
     span = max(1, total_steps - warmup_steps)
@@ -119,6 +137,7 @@ SCHEDULES: dict[str, Callable[..., tuple[Factors, Plateau | None]]] = {
     "constant": constant,
     "piecewise": piecewise,
     "step": step,
+    "milestones": milestones,
     "cosine": cosine,
     "plateau": plateau,
 }
