@@ -121,6 +121,7 @@ class Finding:
       corrected: the claim's p-value, corrected for the number of claims that rest on runs.
       missing: what has not been run yet; there is no verdict without it.
       charts: pictures of the numbers.
+      stated: the document's numbers where there are none of ours beside them.
     """
 
     numbers: tuple[Number, ...]
@@ -132,6 +133,7 @@ class Finding:
     corrected: float = 1.0
     missing: str = ""
     charts: tuple[Picture, ...] = ()
+    stated: str = ""
 
     @property
     def verdict(self) -> str:
@@ -181,7 +183,9 @@ class Claim:
         numbers = [
             _joined(number.what, number.reported, number.unit) for number in self.finding.numbers
         ]
-        return "; ".join([*numbers, *(f"{effect.what} > 0" for effect in self.finding.effects)])
+        stated = [self.finding.stated] if self.finding.stated else []
+        effects = [f"{effect.what} > 0" for effect in self.finding.effects]
+        return "; ".join([*stated, *numbers, *effects])
 
     @property
     def ours(self) -> str:

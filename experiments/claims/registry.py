@@ -3,13 +3,16 @@
 from operator import itemgetter
 
 from experiments.claims import (
+    blocks,
     complexity,
+    depth,
     gradients,
     identity,
     machine,
     operations,
     parameters,
     profile,
+    shapes,
     shift,
     windows,
 )
@@ -21,7 +24,7 @@ from resnets.errors import UserError
 COUNTED = (parameters, windows, operations, complexity, machine, shift, identity)
 """Modules with a tuple CLAIMS each: counted, projected or computed, the same on every machine."""
 
-OBSERVED = (gradients, profile)
+OBSERVED = (depth, blocks, shapes, gradients, profile)
 """Modules with a tuple BEHAVIOURS each: they rest on runs or measurements."""
 
 CLAIMS: dict[str, Claim] = dict(
