@@ -15,9 +15,9 @@ _WIDTH, _HEIGHT, _BAR = 560, 300, 22
 def picture(of: Picture, heading: str) -> Chart:
     """Draw one."""
     named = any(isinstance(x, str) for _, x, _ in of.points)
-    chart = _bars(of) if named else _lines(of)
     import altair as alt
 
+    chart = _bars(of) if named else _lines(of)
     title = alt.TitleParams(of.title, subtitle=heading, fontSize=16, anchor="start", offset=12)
     return drawn(chart.properties(title=title), of.name, of.title)
 
@@ -38,18 +38,24 @@ def _colour(names: Sequence[str]) -> Any:
 
 
 def _lines(of: Picture) -> Any:
+    """Lines, or points with their names where each series is one point."""
     import altair as alt
 
     rows = _rows(of)
-    scale = alt.Scale(type="log") if of.log else alt.Scale(zero=False)
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    single = len(names) == len(rows)
+    log = alt.Scale(type="log", nice=False, padding=20)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
-        alt.X("x:Q", title=of.x, scale=alt.Scale(zero=False)),
-        alt.Y("y:Q", title=of.y, scale=scale),
-        _colour(list(dict.fromkeys(row["series"] for row in rows))),
+        alt.X("x:Q", title=of.x, scale=log if of.log else alt.Scale(zero=False, nice=False)),
+        alt.Y("y:Q", title=of.y, scale=log if of.log else alt.Undefined),
     )
-    return alt.layer(base.mark_line(), base.mark_point(filled=True, size=40)).properties(
-        width=_WIDTH, height=_HEIGHT
-    )
+    if single:
+        points = base.mark_point(filled=True, size=50, color=palette.BLUE, opacity=1)
+        labels = base.mark_text(align="left", dx=7, color=palette.TEXT).encode(text="series:N")
+        return alt.layer(points, labels).properties(width=_WIDTH, height=_HEIGHT)
+    coloured = base.encode(_colour(names))
+    points = coloured.mark_point(filled=True, size=40, opacity=1)
+    return alt.layer(coloured.mark_line(), points).properties(width=_WIDTH, height=_HEIGHT)
 
 
 def _bars(of: Picture) -> Any:

@@ -90,8 +90,8 @@ class Picture:
       title: what it shows.
       x: what the axis to the right is, with its unit.
       y: what the axis upwards is, with its unit.
-      points: series, x, y of each; a text x makes a bar of it.
-      log: whether the axis upwards is logarithmic.
+      points: series, x, y of each; a text x makes bars of them; a series of one point is named.
+      log: whether the axes are logarithmic.
     """
 
     name: str

@@ -18,6 +18,7 @@ from resnets.analysis.calibration.microbenchmarks import time_call
 from resnets.analysis.hlo import Module
 from resnets.analysis.kernels import Kernel, Share, kernels
 from resnets.analysis.scopes import Scopes
+from resnets.training import epoch
 from resnets.training.config_file import load_config
 from resnets.training.setup import Plan, prepare
 
@@ -42,7 +43,7 @@ def measure() -> dict[str, Any]:
     flags = ["--config.data.name=synthetic:train=512,test=32", f"--config.batch_size={BATCH}"]
     plan = prepare(load_config(CONFIG, flags).to_dict())
     lowered = lower.training_step(plan.recipe, plan.dataset.image_shape, platform=_platform())
-    program = lowered.lowered.compile()
+    program = lowered.lowered.compile(compiler_options=epoch.OPTIONS.get(plan.recipe.platform))
     serialised = program.runtime_executable().hlo_modules()[0].as_serialized_hlo_module_proto()
     found, _ = kernels(serialised, Scopes(lowered.modules[()], lowered.modules, training=True))
     flow = measured.order(Module(serialised), frozenset(kernel.name for kernel in found))
@@ -60,8 +61,9 @@ def measure() -> dict[str, Any]:
     return {
         "kinds": [by_kind(found, taken, weights) for taken in profiles],
         "operations": [
-            [kind(kernel, kernel.shares[0], weights), kernel.shares[0].layer, first[kernel.name]]
+            [kind(kernel, share, weights), share.layer, first[kernel.name]]
             for kernel in longest
+            for share in _served(kernel, weights)[:1]
         ],
         "step_s": timing.seconds,
         "batch_s": _batch_seconds(plan),
@@ -107,13 +109,16 @@ def kind(kernel: Kernel, share: Share, weights: Mapping[str, int]) -> str:
     """What a kernel does for one of its layers.
 
     Of a convolution's gradients the one by the kernel writes as many bytes as the kernel has, or
-    prepares for it; flipping the kernel belongs to the other one, by the input.
+    prepares for it; flipping the kernel belongs to the other one, by the input. What a backward
+    kernel computes again of the forward pass is its own work.
     """
-    if share.phase == "optimizer":
+    if kernel.phase == "optimizer":
         return "optimiser"
     if share.layer.startswith("augment"):
         return INPUT
-    forward = share.phase == "forward"
+    if "pool" in share.layer or "reduce-window" in kernel.name:
+        return "pooling, both ways"
+    forward = kernel.phase == "forward"
     if share.layer in weights:
         if forward:
             return "convolution, forward"
@@ -121,20 +126,28 @@ def kind(kernel: Kernel, share: Share, weights: Mapping[str, int]) -> str:
         return KERNEL_GRADIENT if writes_weights == bool(kernel.products) else INPUT_GRADIENT
     if share.layer.endswith("bn"):
         return "normalisation, forward" if forward else NORM_GRADIENT
-    if "pool" in share.layer:
-        return "pooling, both ways"
     return "the rest, forward" if forward else "the rest, backward"
+
+
+def _served(kernel: Kernel, weights: Mapping[str, int]) -> tuple[Share, ...]:
+    """The shares that a kernel's time is divided over.
+
+    With a product it is the product's; without, a bias that is added on the way, often several
+    times, is no convolution.
+    """
+    own = tuple(share for share in kernel.shares if share.layer in weights)
+    if kernel.products:
+        return own[:1] or kernel.shares
+    return tuple(share for share in kernel.shares if share not in own) or kernel.shares
 
 
 def by_kind(
     found: Sequence[Kernel], seconds: Mapping[str, float], weights: Mapping[str, int]
 ) -> dict[str, float]:
-    """Seconds by kind; a kernel with a product is that product's, any other is split by bytes."""
+    """Seconds by kind; where a kernel serves several layers, by the bytes of each."""
     kinds: dict[str, float] = collections.defaultdict(float)
     for kernel in found:
-        shares = kernel.shares
-        if kernel.products:
-            shares = tuple(share for share in shares if share.layer in weights)[:1] or shares
+        shares = _served(kernel, weights)
         moved = sum(share.bytes for share in shares)
         for share in shares:
             part = share.bytes / moved if moved else 1 / len(shares)

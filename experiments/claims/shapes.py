@@ -83,7 +83,7 @@ def width(study: Study) -> Finding:
     )
 
 
-def sees_all(network: str = "densenet_cifar16_10", stem: int = 16) -> bool:
+def sees_all(network: str = "densenet_cifar16_10") -> bool:
     """Whether each layer of a dense block reads as many channels as all before it have written."""
     growth = int(network.rpartition("_")[2])
     shapes = jax.eval_shape(

@@ -5,7 +5,6 @@ A trial is a study of experiments/ with fewer arms, depths or epochs, run by the
 """
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 
 from resnets.errors import RunError
 from resnets.reports import results
+from resnets.reports.files import read_object
 from resnets.studies import grid, manifest
 from resnets.studies.engines import Limits, local
 from resnets.studies.row import Row
@@ -96,25 +96,31 @@ class Workplace:
         study, wanted = results.read_study(place), {row.id for row in rows}
         return dataclasses.replace(study, runs=tuple(r for r in study.runs if r.id in wanted))
 
-    def measured(self, name: str, measure: Callable[[], Json]) -> Json:
+    def measured(self, name: str, measure: Callable[[], Json], of: Json = "") -> Json:
         """What was measured before under this name, else what `measure` gives, kept as JSON.
+
+        Args:
+          name: of the measurement.
+          measure: gives what JSON can hold.
+          of: what was measured; what is kept of anything else is measured anew.
 
         Raises:
           MissingError: it has not been measured, and is not to be.
-          RunError: the file cannot be read or written.
+          UserError: the file is damaged.
+          RunError: the file cannot be written.
         """
         file = self.path / "measured" / f"{name}.json"
+        if file.exists():
+            kept = read_object(file).fields
+            if kept.get("of") == of and "found" in kept:
+                return kept["found"]
+        if not self.run:
+            raise MissingError(f"{name} has not been measured")
+        print(f"{name}: measuring", file=sys.stderr)
+        found = measure()
         try:
-            if file.exists():
-                return json.loads(file.read_text(encoding="utf-8"))
-            if not self.run:
-                raise MissingError(f"{name} has not been measured")
-            print(f"{name}: measuring", file=sys.stderr)
             file.parent.mkdir(parents=True, exist_ok=True)
-            found = measure()
-            write_json(file, found)
-        except ValueError:
-            raise RunError(f"{file} is not valid JSON; remove it to measure again") from None
+            write_json(file, {"of": of, "found": found})
         except OSError as error:
             raise RunError(f"{file}: {error.strerror}") from None
         return found

@@ -20,7 +20,7 @@ from resnets.training.step import Recipe, apply, cross_entropy, train_step, wron
 
 SHUFFLE, STEP = 1, 2  # streams folded into a run's key; 0 makes the initial values
 
-_OPTIONS = {"cpu": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}}
+OPTIONS = {"cpu": {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE"}}
 """Sums of batch normalisation by a library that takes an eighth of the time of XLA's loops.
 
 Its convolutions, which are on by default with it, run on one thread.
@@ -33,7 +33,7 @@ def _compiled(*static: int) -> Callable[[Callable[..., Any]], Callable[..., Any]
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.cache
         def program(platform: str) -> Callable[..., Any]:
-            options = _OPTIONS.get(platform)
+            options = OPTIONS.get(platform)
             return jax.jit(
                 function, static_argnums=static, donate_argnums=1, compiler_options=options
             )
