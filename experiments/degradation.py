@@ -22,4 +22,5 @@ STUDY = Study(
     arms={"plain": {"shortcut": "none"}, "residual": {"shortcut": "A"}},
     depths=(8, 20, 56),
     seeds=3,
+    minutes=3.5,
 )

@@ -22,6 +22,6 @@ STUDY = Study(
         "residual-none": {"shortcut": "A", "config.model.norm": "none"},
         "residual": {"shortcut": "A", "config.model.norm": "batch"},
     },
-    depths=(8, 20, 44),
+    depths=(8, 38),
     seeds=3,
 )

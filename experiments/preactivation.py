@@ -20,6 +20,6 @@ STUDY = Study(
         "pre": {"shortcut": "A", "config.model.preactivation": "true"},
         "post": {"shortcut": "A", "config.model.preactivation": "false"},
     },
-    depths=(8, 20, 56),
+    depths=(8, 38),
     seeds=3,
 )

@@ -25,6 +25,6 @@ STUDY = Study(
         "shortcut0.5": HARD | {"config.model.shortcut_scale": "0.5"},
         "unscaled": HARD,
     },
-    depths=(8, 56),
+    depths=(8, 38),
     seeds=3,
 )

@@ -17,6 +17,6 @@ STUDY = Study(
     ),
     config="configs/digits.py",
     arms={name: {"shortcut": name} for name in ("none", "B", "C", "A")},
-    depths=(8, 44),
+    depths=(8, 38),
     seeds=3,
 )

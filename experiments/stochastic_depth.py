@@ -21,6 +21,6 @@ STUDY = Study(
         "drop0.5": {"shortcut": "A", "config.model.drop_rate": "0.5"},
         "drop0": {"shortcut": "A", "config.model.drop_rate": "0.0"},
     },
-    depths=(8, 44),
+    depths=(8, 38),
     seeds=3,
 )

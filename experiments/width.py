@@ -24,6 +24,7 @@ STUDY = Study(
             "shortcut": "A",
             "depth": {26: "8", 50: "14", 98: "26", 152: "50"},
             "model": {26: "", 50: "", 98: "", 152: "wide_resnet50_2"},
+            "config.model.scan_blocks": "true",
             "config.model.width": {26: "32", 50: "32", 98: "32", 152: "64"},
         },
         "thin": {"shortcut": "A"},

@@ -66,13 +66,29 @@ class TestImagenet:
         [
             ("model=resnet49", "did you mean 'resnet"),
             ("recipe=hee", "must be one of he, modern"),
-            ("depth=50", "unknown argument 'depth'"),
+            ("dept=50", "did you mean 'depth'"),
         ],
     )
     def test_a_wrong_argument_is_one_line(self, arguments, says):
         with pytest.raises(UserError, match=says) as caught:
             load_config(f"configs/imagenet.py:{arguments}")
         assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("arguments", "name", "shortcut"),
+        [("depth=34,shortcut=none", "plain34", "none"), ("depth=18,shortcut=A", "resnet18", "A")],
+    )
+    def test_depth_and_shortcut_choose_a_network_as_on_other_data(self, arguments, name, shortcut):
+        config = load_config(f"configs/imagenet.py:{arguments}")
+        assert (config.model.name, config.model.shortcut) == (name, shortcut)
+        small = load_config("configs/cifar.py:depth=8").model
+        assert config.model.keys() == small.keys()
+
+
+@pytest.mark.parametrize("file", ["digits", "cifar", "imagenet"])
+def test_a_networks_name_goes_before_depth_and_shortcut(file):
+    model = load_config(f"configs/{file}.py:depth=8,shortcut=A,model=densenet_cifar10_12").model
+    assert model.to_dict() == {"name": "densenet_cifar10_12", "dtype": "float32"}
 
 
 class TestDeepnet:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from resnets.reports.provenance import environment, settings
 from resnets.reports.results import Study
 from resnets.reports.tables import (
+    EVIDENCE,
     Table,
     all_runs,
+    evidence,
     final_errors,
     paired_differences,
     unfinished,
@@ -63,6 +65,7 @@ def markdown(study: Study, charts: Mapping[str, str]) -> str:
         "Mean over the seeds both arms have, in percentage points, with its 95 % t-interval "
         "in brackets; unknown for one pair.",
     )
+    blocks += _section("Effect sizes", evidence(study), EVIDENCE)
     blocks += _section("Not done", unfinished(study))
     command = continue_command(study)
     if command:

@@ -12,7 +12,14 @@ from resnets.reports.legend import groups
 from resnets.reports.provenance import environment, facts, settings
 from resnets.reports.results import Study
 from resnets.reports.status import StudyStatus, going_on
-from resnets.reports.tables import all_runs, final_errors, paired_differences, unfinished
+from resnets.reports.tables import (
+    EVIDENCE,
+    all_runs,
+    evidence,
+    final_errors,
+    paired_differences,
+    unfinished,
+)
 from resnets.reports.verdict import completeness, continue_command, verdict
 
 _SCRIPTS = ("panels.js", "readout.js", "switches.js")
@@ -67,6 +74,8 @@ def page(study: Study, charts: Sequence[Chart], status: StudyStatus, refresh_s: 
         panels=_panels(charts, colours),
         errors=final_errors(study),
         pairs=paired_differences(study),
+        evidence=evidence(study),
+        evidence_lead=EVIDENCE,
         left=unfinished(study),
         command=continue_command(study),
         environment=environment(study),

@@ -1,10 +1,11 @@
 """The report's tables as plain text: terminal, Markdown and page all print these."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from resnets.reports.comparison import cells, differences
-from resnets.reports.results import Run, Study
-from resnets.reports.statistics import Paired, Sample
+from resnets.reports.results import ERRORS, Run, Study
+from resnets.reports.statistics import Paired, Sample, holm
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,42 @@ def paired_differences(study: Study) -> Table:
     )
     headings = ("depth", "difference", "train error, points", "test error, points", "pairs")
     return Table(headings, rows, frozenset({0, 2, 3, 4}))
+
+
+EVIDENCE = (
+    "Effect: Hedges' g of the paired differences, their mean in their standard deviations (Lakens "
+    "2013, Hedges 1981), from three pairs on. p: two-sided paired t-test, corrected by Holm's "
+    "method for all comparisons of its column."
+)
+"""How to read the table of effect sizes."""
+
+
+def evidence(study: Study) -> Table:
+    """Effect size and corrected p-value of each difference, for the errors the study asks about."""
+    found = differences(study)
+    columns: list[list[str]] = []
+    headings = ["depth", "difference"]
+    for metric, name in zip(ERRORS, ("train", "test"), strict=True):
+        if metric in study.metrics:
+            headings += [f"{name} effect, std", f"{name} p, Holm"]
+            columns += _evidence([d.train if name == "train" else d.test for d in found])
+    rows = tuple(
+        (str(d.depth), f"{d.arm} - {d.reference}", *(column[index] for column in columns))
+        for index, d in enumerate(found)
+    )
+    return Table(tuple(headings), rows, frozenset({0, *range(2, len(headings))}))
+
+
+def _evidence(pairs: Sequence[Paired | None]) -> list[list[str]]:
+    """A column of effects and one of corrected p-values."""
+    known = {i: p.p_value for i, p in enumerate(pairs) if p and p.p_value is not None}
+    adjusted = dict(zip(known, holm([p for p in known.values() if p is not None]), strict=True))
+    effects = [fixed(pair.effect if pair else None) for pair in pairs]
+    return [effects, [_p_value(adjusted.get(index)) for index in range(len(pairs))]]
+
+
+def _p_value(p: float | None) -> str:
+    return "<0.001" if p is not None and p < 0.001 else fixed(p, 3)
 
 
 def unfinished(study: Study) -> Table:

@@ -71,6 +71,47 @@ def test_an_empty_grid_is_refused(field):
         expand(dataclasses.replace(STUDY, **field))
 
 
+def with_arms(**arms):
+    return dataclasses.replace(STUDY, arms=arms, depths=(8, 20), seeds=1)
+
+
+def test_an_arm_sets_arguments_of_the_file_and_fields_of_the_config():
+    study = with_arms(wide={"shortcut": "C", "config.model.width": "24", "config.epochs": "3"})
+    config = expand(study)[0].load_config()
+    assert (config["model"]["shortcut"], config["model"]["width"]) == ("C", 24)
+    assert config["epochs"] == 3
+
+
+def test_an_argument_may_depend_on_the_depth():
+    rows = expand(with_arms(other={"depth": {8: "14", 20: "26"}}))
+    assert [row.depth for row in rows] == [8, 20]
+    names = [row.load_config()["model"]["name"] for row in rows]
+    assert names == ["cifar_resnet14", "cifar_resnet26"]
+
+
+def test_a_depth_for_which_an_arm_has_nothing_is_refused():
+    with pytest.raises(UserError, match=r"'other' has no model for depth 20; .* among 8, 14"):
+        expand(with_arms(other={"model": {8: "lenet5", 14: "nin"}}))
+
+
+def test_a_field_that_an_arm_sets_cannot_be_overridden():
+    study = with_arms(fast={"config.learning_rate": "0.1"})
+    with pytest.raises(UserError, match=r"arm 'fast' sets config\.learning_rate itself"):
+        expand(study, ["--config.learning_rate=0.2"])
+
+
+def test_another_config_file_with_arguments_of_its_own_serves_the_same_arms():
+    study = dataclasses.replace(STUDY, config="configs/cifar.py:classes=100")
+    row = expand(study)[0]
+    assert row.config == "configs/cifar.py:classes=100,depth=8,shortcut=none"
+    assert row.load_config()["data"]["name"] == "cifar100"
+
+
+def test_a_metric_that_no_table_has_is_refused():
+    with pytest.raises(UserError, match="did you mean 'test_error_pct'"):
+        dataclasses.replace(STUDY, metrics=("test_error",))
+
+
 def test_an_unknown_study_names_the_nearest():
     with pytest.raises(UserError, match="did you mean 'degradation'"):
         find_study("degredation")
@@ -84,6 +125,8 @@ def test_a_manifest_grows_and_forgets_nothing(tmp_path):
     assert manifest.read(tmp_path / "study") == [*few, *more]
     about = json.loads((tmp_path / "study" / "study.json").read_text())
     assert about["question"] == STUDY.question
+    assert about["config"] == "configs/digits.py"
+    assert about["metrics"] == ["train_error_pct", "test_error_pct"]
 
 
 def test_a_run_with_another_config_is_refused_and_nothing_changes(tmp_path):

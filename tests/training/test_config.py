@@ -78,3 +78,47 @@ def test_a_mistake_is_one_line(spec, override, says):
         load_config(spec, [override] if override else [])
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class TestFieldsInTheSpec:
+    def test_they_set_fields_of_the_config_and_leave_the_arguments_to_the_file(self):
+        config = load_config("configs/digits.py:depth=8,config.epochs=3,config.data.shift=2")
+        assert (config.model.name, config.epochs, config.data.shift) == ("cifar_resnet8", 3, 2)
+
+    def test_a_flag_comes_after_them(self):
+        config = load_config("configs/digits.py:config.epochs=3", ["--config.epochs=4"])
+        assert config.epochs == 4
+
+    @pytest.mark.parametrize(
+        ("spec", "says"),
+        [
+            ("config.epoch=3", "config has no field 'epoch'; did you mean 'epochs'"),
+            ("config.epochs=many", "not of type int"),
+            ("config.epochs=3,config.epochs=4", "configs/digits.py: .* given twice"),
+            ("config.model.a.b=3", "config has no field 'model.a.b'"),
+            ("config.epochs", "must read key=value"),
+        ],
+    )
+    def test_a_mistake_is_one_line(self, spec, says):
+        with pytest.raises(UserError, match=says) as caught:
+            load_config(f"configs/digits.py:{spec}")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("block", "block"), ("true", True), ("False", False), ("4", 4), ("0.5", 0.5), ("1x1", "1x1")],
+)
+def test_a_field_of_the_network_that_the_file_does_not_list_is_added(text, value):
+    by_flag = load_config("configs/digits.py", [f"--config.model.extra={text}"]).model.extra
+    by_spec = load_config(f"configs/digits.py:config.model.extra={text}").model.extra
+    assert by_flag == by_spec == value
+    assert type(by_flag) is type(by_spec) is type(value)
+
+
+def test_the_network_refuses_a_field_that_it_does_not_have():
+    from resnets.training.setup import prepare
+
+    config = load_config("configs/digits.py:depth=8", ["--config.model.shortcuts=A"])
+    with pytest.raises(UserError, match=r"cifar_resnet8 has no field 'shortcuts'; did you mean"):
+        prepare(config.to_dict())

@@ -45,6 +45,22 @@ def test_step_halves_every_two_epochs():
     np.testing.assert_allclose(got[[0, 19, 20, 39, 40]], [0.5, 0.5, 0.25, 0.25, 0.125])
 
 
+def test_milestones_are_shares_of_the_run():
+    """As He et al. on CIFAR-10: a tenth from the half on, a hundredth from three quarters on."""
+    got = rates("milestones")
+    np.testing.assert_allclose(got[[0, 49, 50, 74, 75, 99]], [0.5, 0.5, 0.05, 0.05, 0.005, 0.005])
+    text = "piecewise:boundaries=(32000,48000),factors=(1,0.1,0.01)"
+    np.testing.assert_allclose(rates("milestones", 0, 64000, total=64000), rates(text, 0, 64000))
+    other = rates("milestones:at=(0.2,),factor=0.5,warmup_steps=10")
+    np.testing.assert_allclose(other[[0, 19, 20, 99]], [0.05, 0.5, 0.25, 0.25], rtol=1e-6)
+
+
+@pytest.mark.parametrize("at", ["(0.75,0.5)", "(0.5,0.5)", "(0,0.5)", "(0.5,1)"])
+def test_milestones_must_rise_within_the_run(at):
+    with pytest.raises(UserError, match="rising shares between 0 and 1"):
+        rates(f"milestones:at={at}")
+
+
 def test_cosine_starts_at_the_rate_crosses_half_and_ends_near_zero():
     got = rates("cosine")
     assert got[0] == pytest.approx(0.5)
