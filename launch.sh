@@ -30,6 +30,8 @@ usage: ./launch.sh [VERB ...]
                                    what `test --browser` and `screenshots` need
   ./launch.sh export DIR --output=FILE.safetensors
                                    a run's weights, in torchvision's or Keras's naming if asked
+  ./launch.sh probe DIR --what=lesion|response|gradient|shift|receptive_field|features|calibration
+                                   an experiment on a trained run, or on the arms of a study
   ./launch.sh status DIR           how a study stands: its runs, their numbers, the time left
   ./launch.sh report DIR           write a study's report again from its files; with --watch
                                    its page follows the study while it runs

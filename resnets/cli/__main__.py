@@ -9,7 +9,17 @@ from resnets.errors import Preempted, RunError, UserError, suggest
 
 VERBS = (
     *("study", "train", "models", "analyze", "whatif", "calibrate", "validate"),
-    *("install", "export", "report", "status", "tensorboard", "bench", "screenshots", "test"),
+    *(
+        "install",
+        "export",
+        "probe",
+        "report",
+        "status",
+        "tensorboard",
+        "bench",
+        "screenshots",
+        "test",
+    ),
 )
 
 INTERRUPTED = 130

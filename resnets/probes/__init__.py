@@ -1,0 +1,1 @@
+"""Experiments on trained networks: what happens to one that is cut, shifted or looked into."""
