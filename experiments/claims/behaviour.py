@@ -5,8 +5,9 @@ import functools
 from collections.abc import Callable, Sequence
 
 from experiments.claims.claim import Claim, Finding
-from experiments.claims.effects import holm, p_value
+from experiments.claims.effects import p_value
 from experiments.claims.workplace import MissingError, Workplace
+from resnets.reports.statistics import holm
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +49,8 @@ def judged(
     found = {one.id: one.finding(workplace) for one in chosen}
     others = {one.id: one.finding(resting) for one in family if one.judged and one.id not in found}
     tested = {one.id for one in family if one.judged}
-    corrected = holm(
-        {name: p_value(f.effects) for name, f in (found | others).items() if name in tested}
-    )
+    values = {name: p_value(f.effects) for name, f in (found | others).items() if name in tested}
+    corrected = dict(zip(values, holm(tuple(values.values())), strict=True))
     return [
         Claim(
             one.id,

@@ -83,14 +83,14 @@ def effects(claims: Sequence[Claim]) -> Chart | None:
     rows = []
     for claim in claims:
         for effect in claim.finding.effects:
-            if effect.size is None:
+            spread = effect.paired.std
+            if not spread:
                 continue
-            spread = effect.mean / effect.size
             low, high = (end / spread for end in effect.ends)
             rows.append(
                 {
                     "what": f"{claim.id}  {effect.what}",
-                    "mean": effect.size,
+                    "mean": effect.mean / spread,
                     "low": low,
                     "high": high,
                     "verdict": claim.finding.verdict,

@@ -14,10 +14,11 @@ effects (Bonferroni). Over the claims it is corrected by Holm's method.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from resnets.reports.statistics import CONFIDENCE, interval, sample
+from resnets.reports.statistics import CONFIDENCE, Paired, paired
 
 LEVEL = 1 - CONFIDENCE
 FEWEST_SEEDS = 3
@@ -37,42 +38,39 @@ class Effect:
     values: tuple[float, ...]
     unit: str = "points"
 
+    @functools.cached_property
+    def paired(self) -> Paired:
+        """The values as differences of pairs."""
+        compared = paired(self.values, [0.0] * len(self.values))
+        assert compared is not None, self.what
+        return compared
+
     @property
     def n(self) -> int:
         """Seeds."""
-        return len(self.values)
+        return self.paired.n
 
     @property
     def mean(self) -> float:
         """Mean over the seeds."""
-        return math.fsum(self.values) / self.n
+        return self.paired.mean
 
     @property
     def ends(self) -> tuple[float, float]:
         """The 95 % t-interval of the mean; the whole axis for one seed."""
-        described = sample(self.values)
-        assert described is not None, self.what
-        low, high = interval(described)
+        low, high = self.paired.low, self.paired.high
         return (-math.inf, math.inf) if low is None or high is None else (low, high)
 
     @property
     def size(self) -> float | None:
-        """Mean over standard deviation (Cohen's d of paired values); None without a spread."""
-        described = sample(self.values)
-        return self.mean / described.std if described and described.std else None
+        """Hedges' g of paired values; None for fewer than three seeds, or without a spread."""
+        return self.paired.effect
 
     @property
     def p(self) -> float:
         """Two-sided p-value of a paired t-test; 1 for fewer than three seeds."""
-        described = sample(self.values)
-        if described is None or described.std is None or self.n < FEWEST_SEEDS:
-            return 1.0
-        if not described.std:
-            return 0.0 if self.mean else 1.0
-        from scipy.special import stdtr
-
-        t = abs(self.mean) / described.std * math.sqrt(self.n)
-        return float(2 * stdtr(self.n - 1, -t))
+        value = self.paired.p_value
+        return 1.0 if value is None or self.n < FEWEST_SEEDS else value
 
     @property
     def shown(self) -> bool:
@@ -85,9 +83,9 @@ class Effect:
         return self.n >= FEWEST_SEEDS and self.ends[1] < 0
 
     def text(self) -> str:
-        """`64.0 points (28.3 to 99.7, n 5, d 3.1)`."""
+        """`64.0 points (28.3 to 99.7, n 5, g 3.1)`."""
         low, high = self.ends
-        size = "" if self.size is None else f", d {short(self.size)}"
+        size = "" if self.size is None else f", g {short(self.size)}"
         mean = f"{short(self.mean)} {self.unit}".rstrip()
         return f"{mean} ({short(low)} to {short(high)}, n {self.n}{size})"
 
@@ -113,17 +111,3 @@ def p_value(effects: Sequence[Effect]) -> float:
     if against:
         return min(1.0, len(effects) * min(against))
     return max((effect.p for effect in effects), default=1.0)
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p-values of several claims (Holm 1979).
-
-    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
-    {'a': 0.03, 'c': 0.06, 'b': 0.06}
-    """
-    corrected: dict[str, float] = {}
-    least = 0.0
-    for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
-        least = max(least, min(1.0, (len(p_values) - rank) * p_values[name]))
-        corrected[name] = least
-    return corrected

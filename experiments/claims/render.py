@@ -65,7 +65,7 @@ def effects_table(finding: Finding) -> Table:
     title = "Differences by seed, which the claim says are above zero"
     if finding.testable:
         title += f"; corrected for all claims that rest on runs, p is {_probability(finding)}"
-    headings = ("difference", "unit", "mean", "95 % from", "to", "seeds", "effect size d", "p")
+    headings = ("difference", "unit", "mean", "95 % from", "to", "seeds", "effect size g", "p")
     return Table(title, headings, rows)
 
 

@@ -1,12 +1,15 @@
 """Claims about connections and receptive fields: C11, C16."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.claims.claim import Claim, Finding, Number, Table
-from resnets import analysis
+from resnets import analysis, models
+from resnets.diagnostics import receptive_field
 from resnets.models.layers import Conv, Dense
 
 _DEPTHS = (1, 2, 3, 4)
@@ -37,6 +40,19 @@ def field(model: nn.Module, shape: tuple[int, int, int]) -> tuple[int, int]:
 
     seen = np.asarray(jax.jit(jax.grad(middle))(images))[0].any(-1)
     return int(seen.any(1).sum()), int(seen.any(0).sum())
+
+
+def stage_fields(network: str) -> dict[str, int]:
+    """Rows of the image that a unit at the end of each stage can see, as the program says."""
+    model = models.create(network)
+    images = jax.ShapeDtypeStruct((1, 224, 224, 3), jnp.float32)
+    shapes = jax.eval_shape(functools.partial(model.init, train=False), jax.random.key(0), images)
+    fields = receptive_field.theoretical(model, shapes, images.shape[1:])
+    return {
+        name: fields[name].rows.size
+        for name in fields
+        if name.startswith("stage") and "/" not in name
+    }
 
 
 def stack(count: int, size: tuple[int, int], strides: int = 1, features: int = 1) -> nn.Module:
@@ -88,12 +104,18 @@ def _connections() -> Finding:
         (str(depth), str(one), str(two)) for depth, one, two in zip(_DEPTHS, near, far, strict=True)
     ]
     faster = all(two > one for one, two in zip(near[1:], far[1:], strict=True))
+    seen = stage_fields("plain34")
     return Finding(
         (
             Number("fully connected", "25", dense),
             Number("width 3", "13", sparse),
             Number("depth widens the field", "yes", near == sorted(set(near))),
             Number("stride widens it faster", "yes", faster),
+            Number(
+                "each stage of plain-34 sees more",
+                "yes",
+                [*seen.values()] == sorted({*seen.values()}),
+            ),
         ),
         "Multiply-adds without the padded taps; a field is where the gradient of the middle unit "
         "is not zero.",
@@ -102,6 +124,11 @@ def _connections() -> Finding:
                 "Positions that one unit sees through layers of width 3",
                 ("layers", "stride 1", "stride 2"),
                 rows,
+            ),
+            Table(
+                "Rows of the image that one unit of plain-34 can see, the border counted",
+                ("module", "pixels"),
+                [(name, str(size)) for name, size in seen.items()],
             ),
         ),
     )

@@ -1,13 +1,11 @@
-"""Differences over seeds: intervals, p-values, and their correction over several claims."""
+"""Differences over seeds: intervals and p-values."""
 
 import math
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.claims.effects import Effect, holm, p_value, short
+from experiments.claims.effects import Effect, p_value, short
 
 FIVE = (3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -53,19 +51,6 @@ def test_one_effect_that_is_reversed_speaks_against_the_claim():
     against, strong = Effect("a", tuple(-v for v in FIVE)), Effect("b", FIVE)
     assert p_value([against, strong]) == pytest.approx(2 * against.p)
     assert p_value([]) == 1.0
-
-
-def test_holm_multiplies_the_smallest_by_their_number_and_never_falls():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx(
-        {"a": 0.03, "c": 0.06, "b": 0.06}
-    )
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_lies_between_no_correction_and_bonferronis(values):
-    given_ = {str(place): value for place, value in enumerate(values)}
-    for name, corrected in holm(given_).items():
-        assert given_[name] <= corrected <= min(1.0, len(values) * given_[name]) + 1e-12
 
 
 @pytest.mark.parametrize(
