@@ -1,5 +1,6 @@
 """The charts behind the claims, drawn alike: lines over an axis of numbers, bars over names."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def _lines(of: Picture) -> Any:
     rows = _rows(of)
     names = list(dict.fromkeys(row["series"] for row in rows))
     single = len(names) == len(rows)
+    if single:
+        _choose_sides(rows, of.log)
     log = alt.Scale(type="log", nice=False, padding=20)
     base = alt.Chart(alt.InlineData(values=rows)).encode(
         alt.X("x:Q", title=of.x, scale=log if of.log else alt.Scale(zero=False, nice=False)),
@@ -51,11 +54,27 @@ def _lines(of: Picture) -> Any:
     )
     if single:
         points = base.mark_point(filled=True, size=50, color=palette.BLUE, opacity=1)
-        labels = base.mark_text(align="left", dx=7, color=palette.TEXT).encode(text="series:N")
-        return alt.layer(points, labels).properties(width=_WIDTH, height=_HEIGHT)
+        label = base.encode(text="series:N").transform_filter
+        right = label("!datum.left").mark_text(align="left", dx=7, color=palette.TEXT)
+        left = label("datum.left").mark_text(align="right", dx=-7, color=palette.TEXT)
+        return alt.layer(points, right, left).properties(width=_WIDTH, height=1.5 * _HEIGHT)
     coloured = base.encode(_colour(names))
     points = coloured.mark_point(filled=True, size=40, opacity=1)
     return alt.layer(coloured.mark_line(), points).properties(width=_WIDTH, height=_HEIGHT)
+
+
+def _choose_sides(rows: list[dict[str, Any]], log: bool) -> None:
+    """Put a name left of its point where another point is close on the right."""
+    axes = [[math.log(row[axis]) if log else row[axis] for row in rows] for axis in "xy"]
+    places = []
+    for values in axes:
+        low, high = min(values), max(values)
+        places.append([(value - low) / (high - low or 1.0) for value in values])
+    for row, x, y in zip(rows, *places, strict=True):
+        row["left"] = any(
+            0 < other - x < 0.15 and abs(height - y) < 0.05
+            for other, height in zip(*places, strict=True)
+        )
 
 
 def _bars(of: Picture) -> Any:

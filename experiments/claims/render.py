@@ -17,16 +17,39 @@ LONGEST_ON_PAGE = 40
 _PAGE = """\
 # What the source documents claim
 
-Five documents on residual networks make statements about what networks cost. This page holds them
-against this project's own numbers: each is counted on the lowered program of a network, or
-projected onto the documents' machine (`hypothetical`: 1 GB/s to external memory, 1 MB inside,
-1 TFLOP/s for matrices, 10 GFLOP/s for everything else); nothing is typed in. It is written by
+Five documents on residual networks make 33 statements, about what networks cost and how they
+behave. This page holds them against this project's own numbers; nothing is typed in. It is written
+by
 
     ./launch.sh study claims --out=experiments/results/claims.csv --out=docs/claims.md
 
-and `./launch.sh study claims --only=C08` prints one claim with its tables. A claim is *confirmed*
-if each reported number is ours, rounded or cut to the digits given, *refuted* if one is not, and
+and `./launch.sh study claims --only=C08` prints one claim with its tables. What trains goes to
+`runs/claims` (`--workdir`), and what is done there is only read, so the same command goes on where
+it stopped; `--no-train` only reads, and says `not run yet` in place of a verdict. The charts are in
+`runs/claims/report`.
+
+**Counts and projections.** Each number is counted on the lowered program of a network, or projected
+onto the documents' machine (`hypothetical`: 1 GB/s to external memory, 1 MB inside, 1 TFLOP/s for
+matrices, 10 GFLOP/s for everything else). A claim is *confirmed* if each reported number is ours,
+rounded or cut to the digits given, *refuted* if one is not (the tables say which one), and
 *inconsistent* if the document's own numbers do not fit together. Multiply-adds count padded taps.
+
+**Behaviours** are differences that the claim says are above zero: between networks trained on
+digits, paired by seed, at the final epoch, or between gradients at initial values, or between shares
+of profiled steps. `ours` gives their mean, 95 % t-interval, number of seeds n and effect size
+(Hedges' g). "No worse" becomes the margin that is left, and every such reading of a word stands in
+the explanation. A claim is
+
+- *confirmed* if every interval lies above zero and the claim's p-value is below 0.05,
+- *refuted* if an interval lies below zero, and the p-value of that is below 0.05,
+- *not shown* if neither: these runs do not tell, and an interval that crosses zero never confirms.
+
+The p-value of a claim is the largest of its effects', as all must hold; against it the smallest of
+those that are reversed, times the number of effects. `p_holm` corrects it for the number of claims
+that rest on runs (Holm); a claim that has not been run counts with 1.
+
+**Training on CIFAR-10 or ImageNet** is *not testable here*: the row states the command and the
+published reference, and shows the same comparison on digits, which decides nothing.
 """
 
 
