@@ -4,7 +4,7 @@ from experiments.claims import seeds
 from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Picture, Table
 from experiments.claims.effects import Effect
-from experiments.claims.seeds import TEST, TRAIN
+from experiments.claims.seeds import MARGIN, TEST, TRAIN
 from experiments.claims.workplace import Trial
 from resnets.reports.results import Study
 
@@ -12,8 +12,6 @@ DEGRADATION = Trial(
     "degradation", "degradation", arms=("plain", "residual"), depths=(20, 56), seeds=5
 )
 SHALLOW, DEEP = DEGRADATION.depths
-MARGIN = 2.0
-"""Points of error within which we say that a network is no worse."""
 
 
 def degradation(study: Study) -> Finding:

@@ -15,6 +15,9 @@ TRAIN: Metric = "train_error_pct"
 TEST: Metric = "test_error_pct"
 NAMES = {TRAIN: "training error", TEST: "test error"}
 
+MARGIN = 2.0
+"""Points of error: our reading of `no worse` is a difference below it."""
+
 Group = tuple[str, int]
 """Arm and depth."""
 

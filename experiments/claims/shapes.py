@@ -7,7 +7,7 @@ from experiments.claims import networks, seeds
 from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Number, Picture, Table
 from experiments.claims.effects import Effect
-from experiments.claims.seeds import TEST, TRAIN
+from experiments.claims.seeds import MARGIN, TEST, TRAIN
 from experiments.claims.workplace import Trial
 from resnets import models
 from resnets.reports.results import Study
@@ -20,8 +20,6 @@ DROPOUT = Trial(
 )
 WIDTH = Trial("width", "width", depths=(50,), seeds=5)
 DENSE = Trial("densenet", "densenet", arms=("half", "residual"), depths=(14,), seeds=5)
-MARGIN = 1.0
-"""Points of test error within which we say that two networks are as accurate."""
 
 
 def dropout(study: Study) -> Finding:
@@ -123,7 +121,7 @@ def dense(study: Study) -> Finding:
         ),
         f"On digits a DenseNet with {share:.0f} % of the parameters of ResNet-{depth} ends at "
         f"{error['half']} % test error, the ResNet at {error['residual']} %; `the same accuracy` "
-        f"is read as: no more than {MARGIN:.0f} point worse. Published on CIFAR-10: see the table.",
+        f"is read as: less than {MARGIN:.0f} points worse. Published on CIFAR-10: see the table.",
         (
             Table(
                 "Published on CIFAR-10",
@@ -134,7 +132,7 @@ def dense(study: Study) -> Finding:
         ),
         effects=(
             Effect(
-                f"digits: {MARGIN:.0f} point less what half the parameters cost in test error",
+                f"digits: {MARGIN:.0f} points less what half the parameters cost in test error",
                 seeds.left_of(MARGIN, more),
             ),
         ),

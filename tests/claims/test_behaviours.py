@@ -116,9 +116,9 @@ def test_scaling_must_help_in_every_arm(tmp_path, unscaled, wanted):
 
 
 @pytest.mark.parametrize(
-    ("half", "wanted"), [(1.2, "confirmed"), (2.0, "not shown"), (5.0, "refuted")]
+    ("half", "wanted"), [(1.2, "confirmed"), (2.8, "not shown"), (5.0, "refuted")]
 )
-def test_half_the_parameters_may_cost_a_point(tmp_path, half, wanted):
+def test_half_the_parameters_may_cost_two_points(tmp_path, half, wanted):
     errors = {("half", 14): half, ("residual", 14): 1.0}
     study = fake(
         tmp_path,
