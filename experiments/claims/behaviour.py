@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effects import p_value
 from experiments.claims.workplace import MissingError, Workplace
+from resnets.errors import RunError
 from resnets.reports.statistics import holm
 
 
@@ -29,12 +30,13 @@ class Behaviour:
     judged: bool = True
 
     def finding(self, workplace: Workplace) -> Finding:
-        """What we found; what is missing, if it is and is not to be run."""
+        """What we found; what is missing, if it is and is not to be run, or failed."""
         try:
             return self.find(workplace)
-        except MissingError as error:
+        except (MissingError, RunError) as error:
             what = str(error)
-            return Finding((), f"{what[:1].upper()}{what[1:]}.", missing=what)
+            failed = isinstance(error, RunError)
+            return Finding((), f"{what[:1].upper()}{what[1:]}.", missing=what, failed=failed)
 
 
 def judged(

@@ -120,6 +120,7 @@ class Finding:
       effects: differences over seeds that the claim says are above zero.
       corrected: the claim's p-value, corrected for the number of claims that rest on runs.
       missing: what has not been run yet; there is no verdict without it.
+      failed: it was run, and failed.
       charts: pictures of the numbers.
       stated: the document's numbers where there are none of ours beside them.
     """
@@ -132,6 +133,7 @@ class Finding:
     effects: tuple[Effect, ...] = ()
     corrected: float = 1.0
     missing: str = ""
+    failed: bool = False
     charts: tuple[Picture, ...] = ()
     stated: str = ""
 

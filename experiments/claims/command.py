@@ -81,7 +81,10 @@ def main(argv: Sequence[str]) -> int:
         print(f"launch.sh study claims: terminated; it goes on in {directory}", file=sys.stderr)
         return TERMINATED
     _answer(args, claims, directory / "report")
-    return 0
+    failed = [claim for claim in claims if claim.finding.failed]
+    for claim in failed:
+        print(f"launch.sh study claims: {claim.id}: {claim.finding.missing}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _answer(args: argparse.Namespace, claims: list["Claim"], report: Path) -> None:

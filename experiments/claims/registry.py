@@ -39,7 +39,6 @@ def chosen(ids: tuple[str, ...], workplace: Workplace) -> list[Claim]:
 
     Raises:
       UserError: an unknown id; names the valid ones.
-      RunError: a run failed.
     """
     wanted = [name.upper() for name in ids]
     for name in wanted:

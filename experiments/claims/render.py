@@ -35,8 +35,8 @@ rounded or cut to the digits given, *refuted* if one is not (the tables say whic
 *inconsistent* if the document's own numbers do not fit together. Multiply-adds count padded taps.
 
 **Behaviours** are differences that the claim says are above zero: between networks trained on
-digits, paired by seed, at the final epoch, or between gradients at initial values, or between shares
-of profiled steps. `ours` gives their mean, 95 % t-interval, number of seeds n and effect size
+digits, paired by seed, at the final epoch, or between gradients at initial values, or between
+shares of profiled steps. `ours` gives their mean, 95 % t-interval, number of seeds n and effect size
 (Hedges' g). "No worse" becomes the margin that is left, and every such reading of a word stands in
 the explanation. A claim is
 

@@ -20,6 +20,8 @@ from resnets.studies.row import Row
 from resnets.training.durable import write_json
 
 Json = Any
+DIVERGED = "became non-finite"
+"""What the reason of a run says that ended so."""
 
 
 class MissingError(Exception):
@@ -74,14 +76,14 @@ class Workplace:
     run: bool = True
 
     def study(self, trial: Trial) -> results.Study:
-        """The runs of a trial, all of them done.
+        """The runs of a trial, all of them over: done, or ended by a loss that was not finite.
 
         Raises:
           MissingError: some are not, and are not to be run.
           RunError: a run failed; names it.
         """
         place, rows = self.path / trial.name, trial.rows()
-        left = [row for row in rows if not (place / "runs" / row.id / "done.json").exists()]
+        left = [row for row in rows if not _is_over(place / "runs" / row.id)]
         if self.run:
             if left:
                 grid.check(rows)
@@ -92,7 +94,7 @@ class Workplace:
         if left and not self.run:
             raise MissingError(f"{len(rows) - len(left)} of {len(rows)} runs of {trial.name} done")
         if left:
-            _run(trial.name, rows, place)
+            _run(trial.name, left, place)
         study, wanted = results.read_study(place), {row.id for row in rows}
         return dataclasses.replace(study, runs=tuple(r for r in study.runs if r.id in wanted))
 
@@ -126,10 +128,18 @@ class Workplace:
         return found
 
 
+def _is_over(run: Path) -> bool:
+    """Whether a run is done, or has diverged: it would diverge again."""
+    if (run / "done.json").exists():
+        return True
+    failed = run / "failed.json"
+    return failed.exists() and DIVERGED in read_object(failed).text("reason")
+
+
 def _run(name: str, rows: list[Row], place: Path) -> None:
     began = time.monotonic()
     print(f"{name}: {len(rows)} runs in {place}", file=sys.stderr)
     failures = local.run(rows, place, Limits(retries=1))
-    if failures:
-        raise RunError(f"{place}: {failures[0]}")
+    if not all(_is_over(place / "runs" / row.id) for row in rows):
+        raise RunError(f"{place}: {failures[0] if failures else 'a run is not done'}")
     print(f"{name}: done in {time.monotonic() - began:.0f} s", file=sys.stderr)

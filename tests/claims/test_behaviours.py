@@ -7,8 +7,9 @@ import pytest
 
 from experiments.claims import blocks, depth, gradients, looking, profile, registry, shapes
 from experiments.claims.behaviour import Behaviour, judged
-from experiments.claims.claim import NOT_RUN
-from experiments.claims.workplace import Workplace
+from experiments.claims.claim import NOT_RUN, Finding
+from experiments.claims.workplace import MissingError, Workplace
+from resnets.errors import RunError
 from resnets.analysis.kernels import Kernel, Share
 from resnets.reports.results import read_study
 from tests.reports.fake_study import whole_study
@@ -25,8 +26,6 @@ def verdict(finding, family=1, tmp="/nowhere"):
 
 
 def missing():
-    from experiments.claims.workplace import MissingError
-
     raise MissingError("nothing has been run")
 
 
@@ -134,6 +133,17 @@ def test_what_needs_other_data_gets_no_verdict_from_digits(tmp_path):
     finding = depth.cifar(fake(tmp_path, table(FAILS), ("plain", "residual"), (20, 56)))
     assert finding.effects
     assert verdict(finding) == "not testable here"
+
+
+def test_a_trial_that_fails_has_no_verdict_and_stops_no_other():
+    def fail(_):
+        raise RunError("runs/claims/span: out of memory")
+
+    one = Behaviour("C99", "", fail, "")
+    other = Behaviour("C98", "", lambda _: Finding((), ""), "")
+    failed, fine = judged([one, other], [one, other], Workplace("/nowhere"))
+    assert (failed.finding.verdict, failed.finding.failed) == (NOT_RUN, True)
+    assert (fine.finding.verdict, fine.finding.failed) == ("confirmed", False)
 
 
 # --- the correction ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from experiments.claims import workplace
+from experiments.claims.seeds import errors
 from experiments.claims.workplace import MissingError, Trial, Workplace
 from resnets.errors import RunError, UserError
 from tests.reports.fake_study import write_run
@@ -20,9 +21,8 @@ def engine(monkeypatch):
 
     def run(rows, directory, limits):
         for row in rows:
-            if not (directory / "runs" / row.id / "done.json").exists():
-                given.append(row.id)
-                write_run(directory, row.id, 1.0, 2.0)
+            given.append(row.id)
+            write_run(directory, row.id, 1.0, 2.0)
         return []
 
     monkeypatch.setattr(workplace.local, "run", run)
@@ -59,6 +59,16 @@ def test_runs_of_another_config_do_not_count(tmp_path, engine):
         Workplace(tmp_path, run=False).study(longer)
     with pytest.raises(UserError, match="choose another --workdir"):
         Workplace(tmp_path).study(longer)
+
+
+def test_a_run_that_diverged_is_over_and_not_begun_again(tmp_path, engine):
+    Workplace(tmp_path).study(TRIAL)
+    run = tmp_path / "small" / "runs" / "residual-d8-s0"
+    (run / "done.json").unlink()
+    (run / "failed.json").write_text('{"reason": "the loss became non-finite at step 3 (...)"}')
+    study = Workplace(tmp_path).study(TRIAL)
+    assert len(engine) == 4
+    assert errors(study, ("residual", 8), "train_error_pct") == (100.0, 1.0)
 
 
 def test_a_run_that_fails_is_an_error(tmp_path, monkeypatch):
