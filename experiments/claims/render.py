@@ -36,9 +36,9 @@ rounded or cut to the digits given, *refuted* if one is not (the tables say whic
 
 **Behaviours** are differences that the claim says are above zero: between networks trained on
 digits, paired by seed, at the final epoch, or between gradients at initial values, or between
-shares of profiled steps. `ours` gives their mean, 95 % t-interval, number of seeds n and effect size
-(Hedges' g). "No worse" becomes the margin that is left, and every such reading of a word stands in
-the explanation. A claim is
+shares of profiled steps. `ours` gives their mean, 95 % t-interval, number of seeds n and effect
+size (Hedges' g). "No worse" becomes the margin that is left, and every such reading of a word
+stands in the explanation. A claim is
 
 - *confirmed* if every interval lies above zero and the claim's p-value is below 0.05,
 - *refuted* if an interval lies below zero, and the p-value of that is below 0.05,

@@ -9,8 +9,8 @@ from experiments.claims import blocks, depth, gradients, looking, profile, regis
 from experiments.claims.behaviour import Behaviour, judged
 from experiments.claims.claim import NOT_RUN, Finding
 from experiments.claims.workplace import MissingError, Workplace
-from resnets.errors import RunError
 from resnets.analysis.kernels import Kernel, Share
+from resnets.errors import RunError
 from resnets.reports.results import read_study
 from tests.reports.fake_study import whole_study
 
