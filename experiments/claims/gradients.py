@@ -153,7 +153,8 @@ def _vanish(workplace: Workplace) -> Finding:
         f"Norms of the loss's gradient by the first and the last of {DEPTHS[-1]} convolutions at "
         "initial values, no training: through sigmoids the first is "
         f"10^{-np.mean(sigmoid):.1f} times smaller, through ReLU "
-        f"10^{-np.mean(deepest['ReLU']):.1f} times.",
+        f"10^{-np.mean(deepest['ReLU']):.1f} times. Kept alive is not yet trained: "
+        "./launch.sh study vanishing trains them.",
         (
             Table(
                 f"First layer's gradient norm over the last's, powers of ten, mean of {SEEDS} "
