@@ -24,4 +24,5 @@ STUDY = Study(
     },
     depths=(20, 56),
     seeds=3,
+    minutes=5.4,
 )

@@ -31,4 +31,5 @@ STUDY = Study(
     },
     depths=(8, 20),
     seeds=3,
+    minutes=5.0,
 )

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "triangle-right")
-"""Vega's names."""
+SHAPES = (
+    *("circle", "square", "triangle-up", "diamond"),
+    *("triangle-down", "cross", "triangle-right", "triangle-left"),
+)
+"""Vega's names; one more than there are colours, so that the eighth series is not the first."""
 
 _OUTLINES = {
     "circle": "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
@@ -13,6 +16,7 @@ _OUTLINES = {
     "triangle-down": "M0 4.5L4.4-3.6H-4.4z",
     "cross": "M-4.5-1.5h3v-3h3v3h3v3h-3v3h-3v-3h-3z",
     "triangle-right": "M4.5 0L-3.6 4.4V-4.4z",
+    "triangle-left": "M-4.5 0L3.6 4.4V-4.4z",
 }
 _DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (4, 2), (12, 4), (5, 2, 1, 2))
 
@@ -20,7 +24,7 @@ SOLID, DASHED = (1, 0), (5, 4)
 
 
 def shapes(count: int) -> list[str]:
-    """A shape for each series; they repeat after seven."""
+    """A shape for each series; they repeat after eight."""
     return [SHAPES[i % len(SHAPES)] for i in range(count)]
 
 

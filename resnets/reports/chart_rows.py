@@ -12,6 +12,8 @@ Row = dict[str, Any]
 SPLITS: dict[Metric, str] = dict(zip(METRICS, ("training", "test"), strict=True))
 ARM_GAP, DOT_GAP = 0.16, 0.05
 """On an axis of depths, whose neighbours are 1 apart: between arms, from a mean to its runs."""
+ARMS_REACH = 0.8
+"""What all arms of a depth take together at most, so that they do not mix with the next depth's."""
 
 MARKS = 5
 """Marks along a curve; those of one depth stand between those of the next."""
@@ -45,7 +47,8 @@ def _marked(points: int, offset: float) -> set[int]:
 def _place(study: Study, depth: int, arm: str, arms: tuple[str, ...]) -> Row:
     """Where a depth stands on an axis of depths, and where an arm's value beside the others."""
     at = study.depths.index(depth)
-    shift = ARM_GAP * (arms.index(arm) - (len(arms) - 1) / 2)
+    gap = min(ARM_GAP, ARMS_REACH / len(arms))
+    shift = gap * (arms.index(arm) - (len(arms) - 1) / 2)
     return {"at": at, "place": round(at + shift, 3)}
 
 

@@ -118,7 +118,8 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Paired | None:
     std = differences.std
     if std is not None and std <= _ROUNDING * max(map(abs, (*first, *second))):
         std = 0.0
-    return Paired(n, *means, mean, *interval(differences), std)
+    low, high = interval(differences)
+    return Paired(n, *means, mean, low, high, std)
 
 
 def _correction(freedom: int) -> float:

@@ -25,7 +25,7 @@ def row(arm: str, depth: int, seed: int, **overrides: str) -> dict[str, Any]:
     }
 
 
-def write_study(path: Path, rows: Sequence[Mapping[str, Any]], **about: str) -> Path:
+def write_study(path: Path, rows: Sequence[Mapping[str, Any]], **about: Any) -> Path:
     """Write `study.json` and `manifest.jsonl`."""
     path.mkdir(parents=True, exist_ok=True)
     text = {"name": "degradation", "question": "Does depth hurt?", "reading": "Compare the arms."}

@@ -2,11 +2,13 @@
 
 import math
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import pytest
 
+from resnets.drawing import symbols
 from resnets.reports import palette
-from resnets.reports.chart_rows import curve_rows, logarithmic
+from resnets.reports.chart_rows import curve_rows, final_rows, logarithmic
 from resnets.reports.charts import WIDTH, Chart, draw, to_png
 from resnets.reports.results import Study, read_study
 from tests.reports.fake_study import whole_study
@@ -25,6 +27,22 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def drawn(study: Study) -> tuple[Chart, ...]:
     """Its charts."""
     return draw(study)
+
+
+def test_however_many_arms_stand_nearer_to_their_depth_than_to_the_next(tmp_path: Path) -> None:
+    """Depths are 1 apart, and arms of one depth do not share a place."""
+    arms = tuple(f"arm{index}" for index in range(9))
+    many = read_study(whole_study(tmp_path, lambda *_: 5.0, arms, (8, 56), 1))
+    rows = final_rows(many, "train_error_pct")
+    assert all(abs(r["place"] - r["at"]) < 0.5 for r in rows)
+    assert len({r["place"] for r in rows}) == len(rows)
+
+
+def test_every_shape_has_an_outline_and_no_series_looks_like_another() -> None:
+    """Colours repeat after seven series, shapes after eight."""
+    looks = list(zip(palette.arms(56), symbols.shapes(56), strict=True))
+    assert len(set(looks)) == 56
+    assert all(symbols.Swatch(shape=shape).outline for shape in symbols.SHAPES)
 
 
 def svg_texts(svg: str) -> list[str]:

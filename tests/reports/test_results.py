@@ -118,6 +118,7 @@ def damage(study: Path, name: str, text: str) -> Path:
 
 
 ROW = json.dumps(row("plain", 8, 0))
+ABOUT = '{"name": "x", "question": "?", "reading": "-", "metrics": []}'
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,8 @@ ROW = json.dumps(row("plain", 8, 0))
         ("study.json", "{", "not valid JSON"),
         ("study.json", "[]", "not a JSON object"),
         ("study.json", '{"name": "x", "question": 3}', "question=3 is not text"),
+        ("study.json", ABOUT.replace("[]", '["loss"]'), "metrics=['loss'] are not among train_"),
+        ("study.json", ABOUT.replace("[]", "3"), "metrics=3 are not among train_error_pct"),
         ("manifest.jsonl", f"{ROW}\n{{", ":2: not valid JSON"),
         ("manifest.jsonl", f"{ROW}\n\n{ROW}\n", ":3: id='plain-d8-s0' stands at"),
         ("manifest.jsonl", ROW.replace("plain-d8-s0", "other") + "\n" + ROW, ":2: plain, depth 8"),

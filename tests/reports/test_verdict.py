@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from resnets.reports.comparison import differences
 from resnets.reports.results import read_study
-from resnets.reports.tables import duration, final_errors, fixed, paired_differences
+from resnets.reports.tables import (
+    duration,
+    evidence,
+    final_errors,
+    fixed,
+    paired_differences,
+)
 from resnets.reports.verdict import continue_command, number, verdict
 from tests.reports.fake_study import row, whole_study, write_run, write_study
 
@@ -111,6 +117,45 @@ def test_reference_arm(tmp_path: Path, arms: tuple[str, ...], pairs: list[str]) 
     assert verdict(study)[-1] == f"All {2 * len(arms)} runs are done."
 
 
+def errors_by_seed(arm: str, depth: int, seed: int) -> float:
+    """Plain networks err 1, 2 and 3 points more than residual ones at 8 layers, 10 to 30 at 56."""
+    unit = 10 if depth == 56 else 1
+    return 5.0 + unit * {"plain": seed + 1, "wide": seed, "residual": 0}[arm]
+
+
+def test_evidence(tmp_path: Path) -> None:
+    """Differences 1, 2, 3 have the effect 2 / sqrt(pi) and t = 2 sqrt(3), whatever their scale.
+
+    P(|T| > t) with two degrees of freedom is 1 - t / sqrt(2 + t^2) = 0.0742. That is the smallest
+    of four p-values twice, so Holm's factor is four; wide networks differ by 0, 1 and 2 units:
+    1 / sqrt(pi) and 1 - sqrt(3 / 5) = 0.2254, times two.
+    """
+    arms = ("plain", "wide", "residual")
+    table = evidence(read_study(whole_study(tmp_path, errors_by_seed, arms)))
+    assert table.headings == (
+        *("depth", "difference", "train effect, std", "train p, Holm"),
+        *("test effect, std", "test p, Holm"),
+    )
+    plain, wide = ("1.13", "0.297", "1.13", "0.297"), ("0.56", "0.451", "0.56", "0.451")
+    assert table.rows == (
+        ("8", "plain - residual", *plain),
+        ("8", "wide - residual", *wide),
+        ("56", "plain - residual", *plain),
+        ("56", "wide - residual", *wide),
+    )
+
+
+def test_evidence_is_of_the_errors_that_the_study_asks_about(tmp_path: Path) -> None:
+    """And unknown where there is one pair."""
+    rows = [row(arm, 8, 0) for arm in ("plain", "residual")]
+    write_study(tmp_path, rows, metrics=["test_error_pct"])
+    for r in rows:
+        write_run(tmp_path, r["id"], 1.0, 2.0)
+    table = evidence(read_study(tmp_path))
+    assert table.headings[2:] == ("test effect, std", "test p, Holm")
+    assert table.rows == (("8", "plain - residual", "-", "-"),)
+
+
 def test_continue_command(tmp_path: Path) -> None:
     """It asks for the depths, seeds and overrides of what is left, quoted for a shell."""
     path = tmp_path / "my study"
@@ -120,6 +165,11 @@ def test_continue_command(tmp_path: Path) -> None:
     assert continue_command(read_study(path)) == (
         f"./launch.sh study degradation '--workdir={path}' "
         "--depths=20,56 --seeds=2 --config.epochs=30"
+    )
+    write_study(path, [row("plain", 8, 2)], config="configs/cifar.py:classes=100")
+    assert continue_command(read_study(path)) == (
+        f"./launch.sh study degradation '--workdir={path}' --config=configs/cifar.py:classes=100 "
+        "--depths=8 --seeds=3 --config.epochs=30"
     )
     complete = whole_study(tmp_path / "complete", degraded)
     assert continue_command(read_study(complete)) is None
