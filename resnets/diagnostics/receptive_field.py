@@ -92,7 +92,7 @@ _WINDOWS = ("reduce_window_max", "reduce_window_sum", "reduce_window_min", "redu
 
 
 def theoretical(
-    model: nn.Module, variables: Variables, image_shape: tuple[int, int, int]
+    model: nn.Module, variables: Variables, image_shape: tuple[int, ...]
 ) -> dict[str, Field]:
     """Read the receptive field of every layer that has positions, in the order of the program.
 
@@ -112,7 +112,8 @@ def theoretical(
     images = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
 
     def apply(images: Array, variables: Variables) -> Array:
-        return model.apply(variables, images, train=False)
+        logits: Array = model.apply(variables, images, train=False)  # type: ignore[assignment]
+        return logits
 
     program = jax.make_jaxpr(apply)(images, variables)
     found: dict[str, Field] = {}

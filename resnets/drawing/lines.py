@@ -62,7 +62,7 @@ class Panel:
 
 def wrapped(text: str, width: int) -> list[str]:
     """Break a title or a caption into lines; a number stays with its percent sign."""
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
+    return textwrap.wrap(text.replace(" %", "\u00a0%").replace(" px", "\u00a0px"), width)
 
 
 def _looks(series: Sequence[str]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _vertical(panel: Panel) -> Any:
     scale: dict[str, Any] = {"type": "log"} if panel.log else {"zero": True}
     if panel.ends:
         scale |= {"domain": list(panel.ends), "nice": False, "clamp": True}
-    axis = alt.Axis(tickCount=6, **({"format": "~e"} if panel.log else {}))
+    axis = alt.Axis(tickCount=6, format="~e") if panel.log else alt.Axis(tickCount=6)
     return alt.Y("y:Q", title=panel.y, scale=alt.Scale(**scale), axis=axis)
 
 

@@ -33,7 +33,7 @@ def batches(images: Images, size: int = BATCH) -> Iterator[tuple[Images, int]]:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _logits(model: nn.Module, variables: Variables, images: Images) -> Array:
-    result: Array = model.apply(variables, images, train=False)
+    result: Array = model.apply(variables, images, train=False)  # type: ignore[assignment]
     return result
 
 

@@ -46,9 +46,7 @@ def feature_maps(
     return {name: np.asarray(found[name], np.float32) for name in names}
 
 
-def first_filters(
-    model: nn.Module, variables: Variables, image_shape: tuple[int, int, int]
-) -> Filters:
+def first_filters(model: nn.Module, variables: Variables, image_shape: tuple[int, ...]) -> Filters:
     """The kernels of the first convolution, which read the image itself.
 
     Raises:

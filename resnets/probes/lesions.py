@@ -72,7 +72,7 @@ class Lesion:
 
 
 @functools.cache
-def sites(model: nn.Module, image_shape: tuple[int, int, int]) -> tuple[Site, ...]:
+def sites(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[Site, ...]:
     """The blocks of a residual or plain network in order; a loop over blocks counts as one block.
 
     Raises:
@@ -127,7 +127,7 @@ def _logits(
         return result
 
     with nn.intercept_methods(gate):
-        logits: Array = model.apply(variables, images, train=False)
+        logits: Array = model.apply(variables, images, train=False)  # type: ignore[assignment]
     return logits
 
 
@@ -185,7 +185,8 @@ def counts(blocks: Sequence[Site]) -> tuple[int, ...]:
     """How many blocks `delete_random` deletes: 1, 2, 3, 4, 6, 8, 12, ... up to all it may."""
     most = sum(site.keeps_shape for site in blocks)
     steps = (base * 2**power for power in range(30) for base in (2, 3))
-    return tuple(sorted({1, most, *itertools.takewhile(lambda n: n < most, steps)} - {0}))
+    found = {1, most, *itertools.takewhile(lambda n: n < most, steps)}
+    return tuple(sorted(number for number in found if 0 < number <= most))
 
 
 def delete_random(
@@ -240,14 +241,17 @@ def exchange(blocks: Sequence[Site], number: int, seed: int) -> dict[str, str]:
     """Exchange pairs of blocks of one stage, one pair after the other, at random.
 
     Returns:
-      For each block that keeps the shape, the block whose weights stand in its place.
+      For each block that keeps the shape, the block whose weights stand in its place; empty where
+      no stage has two of them.
     """
     names = [site.name for site in blocks if site.keeps_shape]
     order = {name: name for name in names}
     stages = {site.name: site.stage for site in blocks}
     pairs = [p for p in itertools.combinations(names, 2) if stages[p[0]] == stages[p[1]]]
+    if not pairs:
+        return {}
     random = np.random.default_rng(seed)
-    for _ in range(number if pairs else 0):
+    for _ in range(number):
         one, other = pairs[random.integers(len(pairs))]
         order[one], order[other] = order[other], order[one]
     return order
@@ -263,6 +267,9 @@ def permute(
 ) -> list[Lesion]:
     """Exchange blocks within their stages at random; only those that keep the shape move.
 
+    Returns:
+      A lesion a number and seed; none where no stage has two blocks to exchange.
+
     Raises:
       UserError: the network has no such blocks.
     """
@@ -271,6 +278,8 @@ def permute(
     for seed in seeds:
         for number in numbers:
             order = exchange(blocks, number, seed)
+            if not order:
+                return []
             moved = tuple(place for place, source in order.items() if place != source)
             error = error_without(model, permuted(variables, order), images, labels)
             lesions.append(Lesion("permute", moved, number, seed, error))

@@ -116,15 +116,17 @@ def shifts(
       UserError: a shift that leaves nothing of the image.
     """
     height, width = images.shape[1:3]
-    maps, logits = _seen(model, tuple(names), variables, images)
-    predicted = np.argmax(logits, -1)
-    found = []
-    for distance in pixels:
+    distances = tuple(pixels)
+    for distance in distances:
         if not 0 <= distance < min(height, width):
             raise UserError(
                 f"a shift of {distance} pixels; images of {height}x{width} take "
                 f"0 to {min(height, width) - 1}"
             )
+    maps, logits = _seen(model, tuple(names), variables, images)
+    predicted = np.argmax(logits, -1)
+    found = []
+    for distance in distances:
         for direction, (down, right) in DIRECTIONS.items():
             rows, columns = distance * down, distance * right
             after, shifted = _seen(model, tuple(names), variables, moved(images, rows, columns))

@@ -22,9 +22,7 @@ def path(module: nn.Module) -> str:
 
 
 @functools.cache
-def positions(
-    model: nn.Module, image_shape: tuple[int, int, int]
-) -> dict[str, tuple[int, int, int]]:
+def positions(model: nn.Module, image_shape: tuple[int, ...]) -> dict[str, tuple[int, int, int]]:
     """Height, width and channels of what each outermost module gives, where it has positions."""
     found: dict[str, tuple[int, int, int]] = {}
 
@@ -32,7 +30,8 @@ def positions(
         result = call(*args, **kwargs)
         module, shape = context.module, getattr(result, "shape", ())
         if context.method_name == "__call__" and len(module.path) == 1 and len(shape) == 4:
-            found[module.path[0]] = shape[1:]
+            height, width, channels = result.shape[1:]
+            found[module.path[0]] = height, width, channels
         return result
 
     images = jax.ShapeDtypeStruct((1, *image_shape), "float32")
@@ -41,7 +40,7 @@ def positions(
     return found
 
 
-def levels(model: nn.Module, image_shape: tuple[int, int, int]) -> tuple[str, ...]:
+def levels(model: nn.Module, image_shape: tuple[int, ...]) -> tuple[str, ...]:
     """The first outermost module and the last one of each resolution: `stem_conv`, `stage1`, ...
 
     Raises:
@@ -68,5 +67,5 @@ def tapped(
         return result
 
     with nn.intercept_methods(note):
-        logits = model.apply(variables, images, train=False)
+        logits: Array = model.apply(variables, images, train=False)  # type: ignore[assignment]
     return found, logits

@@ -17,6 +17,7 @@ from resnets.data.augmentation import Preprocessing, evaluation_view
 from resnets.errors import UserError
 from resnets.models.stacking import unstack
 from resnets.training import checkpoints
+from resnets.training.pretrained import Pretrained
 from resnets.training.setup import Plan, prepare
 from resnets.training.state import Variables
 
@@ -34,6 +35,7 @@ class Trained:
       model: evaluates one block after the other, without a loop, so that each has its own name.
       variables: `params` and `batch_stats` for it.
       plan: of the run; its recipe's model has the loop that the run was trained with.
+      pretrained: the file that the run's first values came from, if any; it may be gone.
       step: training steps that the weights have seen.
     """
 
@@ -41,6 +43,7 @@ class Trained:
     model: nn.Module
     variables: Variables
     plan: Plan
+    pretrained: Pretrained | None
     step: int
 
     @property
@@ -84,8 +87,8 @@ class Trained:
           UserError: they came from a file that is not there any more.
         """
         state = self.plan.initial_state()
-        if self.plan.pretrained:
-            state, _ = self.plan.pretrained.apply(self.plan.recipe.model, state)
+        if self.pretrained:
+            state, _ = self.pretrained.apply(self.plan.recipe.model, state)
         return unstack(state.variables())
 
 
@@ -96,8 +99,9 @@ def seen(images: np.ndarray, preprocessing: Preprocessing) -> Images:
 
 def unrolled(model: nn.Module) -> nn.Module:
     """The network without loops over its blocks; its variables go through `stacking.unstack`."""
-    fields = {"scan_blocks": False, "remat": "none"}
-    return model.clone(**{name: value for name, value in fields.items() if hasattr(model, name)})
+    fields: dict[str, Any] = {"scan_blocks": False, "remat": "none"}
+    own = {name: value for name, value in fields.items() if hasattr(model, name)}
+    return model.clone(**own)
 
 
 def _config(directory: Path) -> Mapping[str, Any]:
@@ -118,12 +122,14 @@ def restore(directory: Path) -> Trained:
     state = checkpoints.read(directory / "checkpoints")
     if state is None:
         raise UserError(f"{directory} holds no checkpoint yet")
-    plan = prepare(config)
+    first = config.get("init_from", "")
+    plan = prepare({**config, "init_from": "", "init_new_head": False})
     variables = {kind: unstack(state[kind] or {}) for kind in KINDS}
     return Trained(
         directory,
         unrolled(plan.recipe.model),
         jax.tree.map(jnp.asarray, variables),
         plan,
+        Pretrained(Path(first), config["init_new_head"]) if first else None,
         int(state["step"]),
     )

@@ -7,6 +7,8 @@ from resnets.drawing.lines import Panel, lines
 from resnets.reports.probes.findings import Findings, Row, mean, per_series, points, said
 
 _ERROR = (0.0, 100.0)
+_POOR = 20.0
+"""Percent of errors from which on a whole network is no good measure of its lesions."""
 
 
 def _marks(rows: Sequence[Row], column: str) -> list[tuple[float, str]]:
@@ -65,6 +67,12 @@ def lesion(findings: Findings) -> list[Chart]:
         "it keeps the shape. Only such blocks are deleted or exchanged at random. Nothing is "
         "trained again."
     )
+    poor = {name: error for name, error in whole.items() if error > _POOR}
+    if poor:
+        caption += (
+            f" Little is left to lose where the whole network errs as often: {said(poor, ' %')}"
+            f"{'' if len(series) == 1 or len(poor) > 1 else f' ({next(iter(poor))})'}."
+        )
     return [drawn(lines(panels, series, title, caption), "lesion", caption)]
 
 

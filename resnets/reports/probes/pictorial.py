@@ -36,8 +36,8 @@ def receptive_field(findings: Findings) -> list[Chart]:
     last = findings.tables["receptive_field"][-1]
     sides = per_series(findings, "receptive_field", "effective_px", module=last["module"])
     title = (
-        f"Of the {_pixels(last['theoretical_px'])} that a unit of {last['module']} could see, "
-        f"it responds to a square of {said(sides, ' px', 0)}"
+        f"A unit of {last['module']} could see {_pixels(last['theoretical_px'])}; "
+        f"it responds to a square of: {said(sides, ' px', 0)}"
     )
     caption = (
         f"Influence of each pixel on the centre unit, darker for more, each picture by its own "
@@ -57,13 +57,13 @@ def _field(row: Row, influence: np.ndarray) -> Picture:
     height, width = influence.shape
     effective = row["effective_px"]
     centre = np.array([height // 2, width // 2], float) + 0.5
-    frames = []
+    seen = []
     if row["theoretical_px"] is not None:
         high, wide = row["theoretical_px"], row["theoretical_width_px"]
-        frames.append(Frame(row["first_row"], row["first_column"], high, wide, palette.BLUE, True))
+        seen = [Frame(row["first_row"], row["first_column"], high, wide, palette.BLUE, True)]
         centre = np.array([row["first_row"] + high / 2, row["first_column"] + wide / 2])
-    corner = centre - effective / 2
-    frames.append(Frame(*corner, effective, effective, palette.TEXT))
+    top, left = centre - effective / 2
+    frames = [Frame(top, left, effective, effective, palette.TEXT), *seen]
     caption = (
         row["module"],
         f"could see {_pixels(row['theoretical_px'])}",

@@ -1,5 +1,6 @@
 """The answer of a probe in a few rows, for the terminal."""
 
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,8 @@ def _lesion(findings: Findings, name: str) -> Summary:
         {
             "network": name,
             "error, %": error(kind="none"),
-            "one block deleted, %": mean(by_block.values()),
+            "one block deleted, mean %": mean(by_block.values()),
+            "median %": statistics.median(by_block.values()) if by_block else None,
             "worst block": worst,
             "without it, %": by_block[worst] if worst else None,
             "several deleted": half,
@@ -60,7 +62,9 @@ def _gradient(findings: Findings, name: str) -> Summary:
     found = []
     for state in ("initial", "trained"):
         rows = findings.of("gradient", series=name, state=state)
-        norms = {place: [] for place in sorted({row["place"] for row in rows})}
+        norms: dict[int, list[float]] = {
+            place: [] for place in sorted({row["place"] for row in rows})
+        }
         for row in rows:
             norms[row["place"]].append(row["gradient_norm"])
         means = [mean(values) for values in norms.values()]
