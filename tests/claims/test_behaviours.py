@@ -151,7 +151,7 @@ def test_a_trial_that_fails_has_no_verdict_and_stops_no_other():
 
 def test_several_looks_raise_the_bar(tmp_path):
     def error(arm, layers, seed):
-        return 3.0 + 1.8 * (seed % 3 - 1) if (arm, layers) == ("plain", 56) else 1.0
+        return 3.0 + 1.4 * (seed % 3 - 1) if (arm, layers) == ("plain", 56) else 1.0
 
     finding = depth.underfitting(fake(tmp_path, error, ("plain", "residual"), (20, 56)))
     assert all(effect.shown and 0.01 < effect.p < 0.05 for effect in finding.effects)
