@@ -82,7 +82,10 @@ class Workplace:
           MissingError: some are not, and are not to be run.
           RunError: a run failed; names it.
         """
-        place, rows = self.path / trial.name, trial.rows()
+        place = self.path / trial.name
+        if not self.run and not (place / "manifest.jsonl").exists():
+            raise MissingError(f"{trial.name} has not been run")
+        rows = trial.rows()
         left = [row for row in rows if not _is_over(place / "runs" / row.id)]
         if self.run:
             if left:
@@ -90,7 +93,7 @@ class Workplace:
             manifest.extend(place, trial.declared(), rows)
         held = {row.id: row.config_hash for row in manifest.read(place)}
         if any(held.get(row.id) != row.config_hash for row in rows):
-            raise MissingError(f"{trial.name} has not been run, or with another config")
+            raise MissingError(f"{trial.name} has been run with another config")
         if left and not self.run:
             raise MissingError(f"{len(rows) - len(left)} of {len(rows)} runs of {trial.name} done")
         if left:

@@ -68,6 +68,7 @@ def test_a_larger_kernel_sees_more(monkeypatch):
     assert finding.verdict == "refuted"
 
 
+@pytest.mark.slow
 def test_a_pooling_that_does_nothing_is_not_invariant(monkeypatch):
     monkeypatch.setattr(shift, "max_pool", lambda x, *_: x)
     assert found(shift, "C17").verdict == "refuted"
@@ -83,10 +84,11 @@ def test_a_block_whose_relu_passes_everything_is_no_obstacle(monkeypatch):
     assert finding.numbers[0].ours > 0
 
 
+@pytest.mark.slow
 def test_a_branch_that_adds_something_without_weights_is_no_identity(monkeypatch):
     from experiments.claims import identity
 
-    monkeypatch.setattr(Block, "_scaled", lambda self, y: y + 1.0)
+    monkeypatch.setattr(Block, "_scaled", lambda self, y, *rest: y + 1.0)
     finding = found(identity, "C28")
     assert finding.verdict == "refuted"
     assert finding.numbers[2].ours > 0
