@@ -99,7 +99,7 @@ def _bars(of: Picture) -> Any:
 
 def effects(claims: Sequence[Claim]) -> Chart | None:
     """Every effect that a verdict rests on, in units of its spread, with its 95 % interval."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for claim in claims:
         for effect in claim.finding.effects:
             spread = effect.paired.std

@@ -18,6 +18,7 @@ from resnets.analysis.calibration.microbenchmarks import time_call
 from resnets.analysis.hlo import Module
 from resnets.analysis.kernels import Kernel, Share, kernels
 from resnets.analysis.scopes import Scopes
+from resnets.data import Dataset
 from resnets.training import epoch
 from resnets.training.config_file import load_config
 from resnets.training.setup import Plan, prepare
@@ -77,7 +78,7 @@ def _platform() -> str:
 
 
 def _arguments(plan: Plan) -> tuple[Any, ...]:
-    images, labels = plan.dataset.split("train")
+    images, labels = _examples(plan)
     return (
         plan.initial_state(),
         jnp.asarray(images[:BATCH]),
@@ -87,9 +88,14 @@ def _arguments(plan: Plan) -> tuple[Any, ...]:
     )
 
 
+def _examples(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+    assert isinstance(plan.dataset, Dataset)  # synthetic images lie in memory
+    return plan.dataset.split("train")
+
+
 def _batch_seconds(plan: Plan) -> float:
     """Seconds in which a batch is taken from the data set on the device."""
-    images, _ = plan.dataset.split("train")
+    images, _ = _examples(plan)
     places = jnp.asarray(np.random.default_rng(0).permutation(len(images))[:BATCH])
     take = jax.jit(lambda images, places: images[places])
     return time_call(take, jnp.asarray(images), places, repeats=REPEATS).seconds

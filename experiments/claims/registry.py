@@ -8,6 +8,7 @@ from experiments.claims import (
     depth,
     gradients,
     identity,
+    looking,
     machine,
     operations,
     parameters,
@@ -24,7 +25,7 @@ from resnets.errors import UserError
 COUNTED = (parameters, windows, operations, complexity, machine, shift, identity)
 """Modules with a tuple CLAIMS each: counted, projected or computed, the same on every machine."""
 
-OBSERVED = (depth, blocks, shapes, gradients, profile)
+OBSERVED = (depth, looking, blocks, shapes, gradients, profile)
 """Modules with a tuple BEHAVIOURS each: they rest on runs or measurements."""
 
 CLAIMS: dict[str, Claim] = dict(
