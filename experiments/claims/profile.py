@@ -220,7 +220,7 @@ def _profile(workplace: Workplace) -> Finding:
 BEHAVIOURS = (
     Behaviour(
         "C15",
-        "Input, kernel and normalisation gradients take most of a training step, the input little",
+        "A step's top operations are gradients by input, kernel and BN; the data are no bottleneck",
         _profile,
         "./launch.sh study claims --only=C15",
     ),
