@@ -62,9 +62,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the study; return the exit status."""
     args, overrides = _parser().parse_with_overrides(argv)
     if overrides:
-        raise UserError(
-            f"{overrides[0]} does not apply: the claims' studies have their own configs"
-        )
+        raise UserError(f"{overrides[0]} does not apply: the claims run no config of yours")
     for path in args.out:
         if path.suffix not in SUFFIXES:
             raise UserError(f"--out={path} must end in one of {', '.join(SUFFIXES)}")

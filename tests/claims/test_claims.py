@@ -272,6 +272,7 @@ def test_the_committed_page_has_the_committed_rows():
     assert [line for line in lines if line not in page] == []
 
 
+@pytest.mark.slow
 def test_every_committed_row_has_a_verdict():
     verdicts = {row["verdict"] for row in committed().values()}
     assert verdicts <= {"confirmed", "refuted", "not shown", "inconsistent", "not testable here"}
