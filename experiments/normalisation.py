@@ -24,4 +24,5 @@ STUDY = Study(
     },
     depths=(8, 38),
     seeds=3,
+    minutes=3.7,
 )

@@ -22,4 +22,5 @@ STUDY = Study(
     },
     depths=(8, 38),
     seeds=3,
+    minutes=2.0,
 )

@@ -19,5 +19,6 @@ STUDY = Study(
     arms={"plain": {"shortcut": "none"}},
     depths=(8, 20, 38, 56),
     seeds=3,
+    minutes=2.1,
     metrics=("train_error_pct",),
 )

@@ -24,20 +24,20 @@ def check_shares(network: object, *fields: str) -> None:
     """
     for field in fields:
         value = getattr(network, field)
-        if not 0.0 <= value < 1.0:
-            raise ValueError(f"{field}={value} is not in [0, 1)")
+        if isinstance(value, str) or not 0.0 <= value < 1.0:
+            raise ValueError(f"{field}={value!r} is not in [0, 1)")
 
 
 def check_at_least(least: int, network: object, *fields: str) -> None:
-    """Refuse a value below `least`.
+    """Refuse a value that is no whole number, or below `least`.
 
     Raises:
       ValueError: naming the field.
     """
     for field in fields:
         value = getattr(network, field)
-        if value < least:
-            raise ValueError(f"{field}={value} must be at least {least}")
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"{field}={value!r} must be a whole number of at least {least}")
 
 
 class Step(NamedTuple):

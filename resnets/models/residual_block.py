@@ -84,6 +84,7 @@ class BlockDesign:
         check_choice("span", self.span, SPANS)
         check_choice("strided", self.strided, STRIDED)
         check_choice("norm", self.norm, NORMS)
+        check_choice("zero_last_scale", self.zero_last_scale, (False, True))
         layers.check_names(self)
         check_shares(self, "bn_momentum", "dropout", "drop_rate")
         if self.keras and not self.preactivation:

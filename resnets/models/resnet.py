@@ -58,6 +58,7 @@ class ResNet(nn.Module):
 
     def __post_init__(self) -> None:
         check_choice("remat", self.remat, REMAT)
+        check_choice("auxiliary", self.auxiliary, (False, True))
         check_at_least(1, self, "width")
         super().__post_init__()
 
@@ -118,6 +119,11 @@ class ResNet(nn.Module):
         return layers.max_pool(x, 3, 2, 1, name="stem_pool") if large else x
 
 
+def _drop_rate(design: BlockDesign, index: int, of: int) -> float:
+    """How often training leaves out the branch of a block, from 0 on, of so many."""
+    return design.drop_rate * (index + 1) / of
+
+
 class Stage(nn.Module):
     """Blocks of one size: the first may change the shape, the others are equal.
 
@@ -150,29 +156,29 @@ class Stage(nn.Module):
         """Map `[batch, height, width, channels]` to the stage's size and channels."""
         last = self.blocks - 1
         equal = last - (self.last_strides > 1)
-        x = self._block(0, self.strides if last else self.strides * self.last_strides, x, train)
+        block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
+
+        def run(index: int, strides: int, x: Images) -> FeatureMaps:
+            activated, name = self.activated and index == 0, f"block{index}"
+            made = block(self.features, strides, self.design, activated, self.of, name=name)
+            rate = _drop_rate(self.design, self.before + index, self.of)
+            return made(x, train) if rate == 0.0 else made(x, train, rate)
+
+        x = run(0, self.strides if last else self.strides * self.last_strides, x)
         if self.scan_blocks and equal > 1:
             x = self._scanned(equal, x, train)
         else:
             for index in range(1, equal + 1):
-                x = self._block(index, 1, x, train)
-        return self._block(last, self.last_strides, x, train) if 0 <= equal < last else x
-
-    def _block(self, index: int, strides: int, x: Images, train: bool) -> FeatureMaps:
-        block = nn.remat(Block, static_argnums=(2,)) if self.remat_blocks else Block
-        activated = self.activated and index == 0
-        made = block(self.features, strides, self.design, activated, self.of, name=f"block{index}")
-        rate = self.drop_rate(index)
-        return made(x, train) if rate == 0.0 else made(x, train, rate)
-
-    def drop_rate(self, index: int) -> float:
-        """How often training leaves out the branch of a block of this stage, from 0 on."""
-        return self.design.drop_rate * (self.before + index + 1) / self.of
+                x = run(index, 1, x)
+        return run(last, self.last_strides, x) if 0 <= equal < last else x
 
     def _scanned(self, blocks: int, x: Images, train: bool) -> FeatureMaps:
         rates = None
         if self.design.drop_rate:
-            rates = jnp.asarray([self.drop_rate(index) for index in range(1, blocks + 1)])
+            first = self.before + 1
+            rates = jnp.asarray(
+                [_drop_rate(self.design, first + index, self.of) for index in range(blocks)]
+            )
 
         def step(block: Block, x: Images, rate: Array | None) -> tuple[Images, None]:
             return (block(x, train) if rate is None else block(x, train, rate)), None

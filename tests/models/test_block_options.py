@@ -246,7 +246,7 @@ def test_spans_of_imagenets_networks_share_the_same_layers():
             {"zero_last_scale": True, "norm": "none"},
             "zero_last_scale=True needs norm='batch', not 'none'",
         ),
-        ("cifar_resnet8", {"width": 0}, "width=0 must be at least 1"),
+        ("cifar_resnet8", {"width": 0}, "width=0 must be a whole number of at least 1"),
         ("resnet18", {"span": 3}, "span=3 does not divide .* 4, 4, 4, 4; take resnet26"),
     ],
 )
