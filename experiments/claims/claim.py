@@ -5,10 +5,13 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 
+from experiments.claims.effects import LEVEL, Effect
 from resnets.columns import aligned
 
-CONFIRMED, REFUTED = "confirmed", "refuted"
+CONFIRMED, REFUTED, NOT_SHOWN = "confirmed", "refuted", "not shown"
 INCONSISTENT, NOT_TESTABLE = "inconsistent", "not testable here"
+NOT_RUN = "not run yet"
+"""In place of a verdict: runs or measurements that it rests on are missing."""
 
 Value = int | float
 
@@ -78,6 +81,27 @@ class Table:
         return f"{self.title}\n{aligned([self.headings, *self.rows], numeric)}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A chart of the numbers behind a claim: lines or points over an axis.
+
+    Attributes:
+      name: of its file; unlike any other's.
+      title: what it shows.
+      x: what the axis to the right is, with its unit.
+      y: what the axis upwards is, with its unit.
+      points: series, x, y of each; a text x makes bars of them; a series of one point is named.
+      log: whether the axes are logarithmic.
+    """
+
+    name: str
+    title: str
+    x: str
+    y: str
+    points: Sequence[tuple[str, float | str, float]]
+    log: bool = False
+
+
 def _number(text: str) -> bool:
     digits = text.replace(",", "").removeprefix("-").replace(".", "", 1)
     return digits.isdecimal() and digits != ""
@@ -93,6 +117,12 @@ class Finding:
       tables: the numbers behind them.
       contradiction: the document's own numbers do not fit together.
       testable: whether this project can decide it.
+      effects: differences over seeds that the claim says are above zero.
+      corrected: the claim's p-value, corrected for the number of claims that rest on runs.
+      missing: what has not been run yet; there is no verdict without it.
+      failed: it was run, and failed.
+      charts: pictures of the numbers.
+      stated: the document's numbers where there are none of ours beside them.
     """
 
     numbers: tuple[Number, ...]
@@ -100,15 +130,32 @@ class Finding:
     tables: tuple[Table, ...] = ()
     contradiction: bool = False
     testable: bool = True
+    effects: tuple[Effect, ...] = ()
+    corrected: float = 1.0
+    missing: str = ""
+    failed: bool = False
+    charts: tuple[Picture, ...] = ()
+    stated: str = ""
 
     @property
     def verdict(self) -> str:
-        """In a word or three."""
+        """In a word or three; `effects` says when effects confirm or refute."""
+        if self.missing:
+            return NOT_RUN
         if not self.testable:
             return NOT_TESTABLE
         if self.contradiction:
             return INCONSISTENT
-        return CONFIRMED if all(number.agrees for number in self.numbers) else REFUTED
+        if not all(number.agrees for number in self.numbers):
+            return REFUTED
+        if not self.effects:
+            return CONFIRMED
+        if self.corrected < LEVEL:
+            if any(effect.reversed for effect in self.effects):
+                return REFUTED
+            if all(effect.shown for effect in self.effects):
+                return CONFIRMED
+        return NOT_SHOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,15 +181,19 @@ class Claim:
 
     @property
     def reported(self) -> str:
-        """The document's numbers, each with what it counts."""
-        return "; ".join(
+        """The document's numbers, each with what it counts; an effect is said to be above zero."""
+        numbers = [
             _joined(number.what, number.reported, number.unit) for number in self.finding.numbers
-        )
+        ]
+        stated = [self.finding.stated] if self.finding.stated else []
+        effects = [f"{effect.what} > 0" for effect in self.finding.effects]
+        return "; ".join([*stated, *numbers, *effects])
 
     @property
     def ours(self) -> str:
-        """Our numbers in the same order."""
-        return "; ".join(_joined(number.shown, number.unit) for number in self.finding.numbers)
+        """Our numbers in the same order; of an effect mean, 95 % interval, seeds and size."""
+        numbers = [_joined(number.shown, number.unit) for number in self.finding.numbers]
+        return "; ".join([*numbers, *(effect.text() for effect in self.finding.effects)])
 
 
 def _joined(*parts: str) -> str:

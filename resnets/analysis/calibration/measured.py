@@ -92,8 +92,8 @@ def measure(
     arguments = _arguments(lowered.lowered.args_info[0], seed)
     timing = time_call(program, *arguments, repeats=repeats)
     calls = min(_MOST_PROFILED_CALLS, max(repeats, int(_PROFILED_SECONDS / timing.seconds)))
-    profile, profiled = _profile(program, arguments, calls)
-    seconds = {name: taken / calls for name, taken in occupied(spans(profile, flow)).items()}
+    seen, profiled = profile(program, arguments, calls)
+    seconds = {name: taken / calls for name, taken in occupied(spans(seen, flow)).items()}
     taken, unmatched = by_kernel(found, seconds, flow)
     layers, divided = by_layer(found, taken, _macs(lowered))
     explained = sum(taken.values()) / profiled
@@ -121,7 +121,7 @@ def _arguments(shapes: Any, seed: int) -> Any:
     return jax.device_put(jax.tree_util.tree_map_with_path(leaf, shapes), jax.devices()[0])
 
 
-def _profile(program: Any, arguments: Sequence[Any], calls: int) -> tuple[Any, float]:
+def profile(program: Any, arguments: Sequence[Any], calls: int) -> tuple[Any, float]:
     """Profile some calls; what the profiler saw, and the seconds of one."""
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0  # thousands of events, none of them a kernel

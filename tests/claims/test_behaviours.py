@@ -1,0 +1,304 @@
+"""Verdicts of claims that rest on runs: they follow the errors, the seeds and the correction."""
+
+import dataclasses
+import json
+
+import pytest
+
+from experiments.claims import blocks, depth, gradients, looking, profile, registry, shapes
+from experiments.claims.behaviour import Behaviour, judged
+from experiments.claims.claim import NOT_RUN, Finding
+from experiments.claims.workplace import MissingError, Workplace
+from resnets.analysis.kernels import Kernel, Share
+from resnets.errors import RunError
+from resnets.reports.results import read_study
+from tests.reports.fake_study import whole_study
+
+
+def verdict(finding, family=1, tmp="/nowhere"):
+    """The verdict in a family of so many claims, of which the others have not been run."""
+    one = Behaviour("C99", "", lambda _: finding, "")
+    others = [
+        dataclasses.replace(one, id=f"X{n}", find=lambda _: missing()) for n in range(1, family)
+    ]
+    (claim,) = judged([one, *others], [one], Workplace(tmp))
+    return claim.finding.verdict
+
+
+def missing():
+    raise MissingError("nothing has been run")
+
+
+def fake(path, error, arms, depths, seeds=5):
+    return read_study(whole_study(path, error, arms, depths, seeds))
+
+
+def table(errors, spread=0.1):
+    """Errors by arm and depth, a little different from seed to seed."""
+    return lambda arm, depth, seed: errors[arm, depth] + spread * (seed % 3)
+
+
+FAILS = {("plain", 20): 1.0, ("plain", 56): 60.0, ("residual", 20): 0.5, ("residual", 56): 0.6}
+
+
+# --- errors ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("errors", "wanted"),
+    [
+        (FAILS, "confirmed"),
+        (FAILS | {("plain", 56): 1.0}, "not shown"),  # plain networks no worse
+        (FAILS | {("plain", 20): 80.0}, "refuted"),  # plain networks better with depth
+        (FAILS | {("residual", 56): 9.0}, "refuted"),  # residual networks worse too
+    ],
+)
+def test_degradation_follows_the_errors(tmp_path, errors, wanted):
+    study = fake(tmp_path, table(errors), ("plain", "residual"), (20, 56))
+    assert verdict(depth.degradation(study)) == wanted
+
+
+def test_an_interval_that_crosses_zero_confirms_nothing(tmp_path):
+    def error(arm, layers, seed):
+        return 60.0 * (seed == 0) if (arm, layers) == ("plain", 56) else 1.0
+
+    study = fake(tmp_path, error, ("plain", "residual"), (20, 56))
+    assert verdict(depth.degradation(study)) == "not shown"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "wanted"), [(1, "not shown"), (2, "not shown"), (3, "confirmed")]
+)
+def test_fewer_than_three_seeds_decide_nothing(tmp_path, seeds, wanted):
+    study = fake(tmp_path, table(FAILS), ("plain", "residual"), (20, 56), seeds)
+    assert verdict(depth.degradation(study)) == wanted
+
+
+def test_a_run_that_ended_without_a_finite_error_counts_as_guessing_wrong(tmp_path):
+    study = fake(tmp_path, table(FAILS), ("plain", "residual"), (20, 56))
+    file = tmp_path / "runs" / "plain-d56-s0" / "done.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"train_error_pct": None}))
+    effect = depth.degradation(read_study(study.path)).effects[0]
+    assert effect.values[0] == pytest.approx(99.0)
+    assert effect.values[1] == pytest.approx(59.0)
+
+
+def test_underfitting_asks_both_errors(tmp_path):
+    study = fake(tmp_path, table(FAILS), ("plain", "residual"), (20, 56))
+    finding = depth.underfitting(study)
+    assert verdict(finding) == "confirmed"
+    assert len(finding.effects) == 2
+
+
+SPANS = {("plain", 56): 70.0, ("span1", 56): 65.0, ("span2", 56): 1.0, ("span3", 56): 2.0}
+
+
+@pytest.mark.parametrize(
+    ("errors", "wanted"),
+    [
+        (SPANS, "confirmed"),
+        (SPANS | {("span1", 56): 3.0}, "refuted"),  # one layer is as good as two
+        (SPANS | {("span3", 56): 90.0}, "refuted"),
+        (dict.fromkeys(SPANS, 1.0), "not shown"),
+    ],
+)
+def test_spans_follow_the_errors(tmp_path, errors, wanted):
+    study = fake(tmp_path, table(errors), ("plain", "span1", "span3", "span2"), (56,))
+    assert verdict(blocks.span(study)) == wanted
+
+
+@pytest.mark.parametrize(("unscaled", "wanted"), [(40.0, "confirmed"), (5.0, "refuted")])
+def test_scaling_must_help_in_every_arm(tmp_path, unscaled, wanted):
+    errors = {("branch0.1", 56): 2.0, ("shortcut0.5", 56): 30.0, ("unscaled", 56): unscaled}
+    study = fake(tmp_path, table(errors), ("branch0.1", "shortcut0.5", "unscaled"), (56,))
+    assert verdict(blocks.scale(study)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("half", "wanted"), [(1.2, "confirmed"), (2.8, "not shown"), (5.0, "refuted")]
+)
+def test_half_the_parameters_may_cost_two_points(tmp_path, half, wanted):
+    errors = {("half", 14): half, ("residual", 14): 1.0}
+    study = fake(
+        tmp_path,
+        lambda a, d, s: errors[a, d] + 0.1 * s * (a == "half"),
+        ("half", "residual"),
+        (14,),
+    )
+    finding = dataclasses.replace(shapes.dense(study), numbers=())
+    assert verdict(finding) == wanted
+
+
+def test_what_needs_other_data_gets_no_verdict_from_digits(tmp_path):
+    finding = depth.cifar(fake(tmp_path, table(FAILS), ("plain", "residual"), (20, 56)))
+    assert finding.effects
+    assert verdict(finding) == "not testable here"
+
+
+def test_a_trial_that_fails_has_no_verdict_and_stops_no_other():
+    def fail(_):
+        raise RunError("runs/claims/span: out of memory")
+
+    one = Behaviour("C99", "", fail, "")
+    other = Behaviour("C98", "", lambda _: Finding((), ""), "")
+    failed, fine = judged([one, other], [one, other], Workplace("/nowhere"))
+    assert (failed.finding.verdict, failed.finding.failed) == (NOT_RUN, True)
+    assert (fine.finding.verdict, fine.finding.failed) == ("confirmed", False)
+
+
+# --- the correction ----------------------------------------------------------------------------
+
+
+def test_several_looks_raise_the_bar(tmp_path):
+    def error(arm, layers, seed):
+        return 3.0 + 1.4 * (seed % 3 - 1) if (arm, layers) == ("plain", 56) else 1.0
+
+    finding = depth.underfitting(fake(tmp_path, error, ("plain", "residual"), (20, 56)))
+    assert all(effect.shown and 0.01 < effect.p < 0.05 for effect in finding.effects)
+    assert verdict(finding) == "confirmed"
+    assert verdict(finding, family=10) == "not shown"
+
+
+# --- what is measured --------------------------------------------------------------------------
+
+
+def groups(plain, residual, deep):
+    found = {("plain", 20): plain, ("residual", 20): residual, ("residual", 56): deep}
+    return {key: [make(value + 0.1 * seed) for seed in range(5)] for key, value in found.items()}
+
+
+def make(rise):
+    return {"whole": 1.0, "without": {"stage1/block1": 1.0 + rise, "stage2/block1": 1.0 + rise}}
+
+
+@pytest.mark.parametrize(
+    ("rises", "wanted"),
+    [
+        ((50.0, 5.0, 1.0), "confirmed"),
+        ((50.0, 50.2, 1.0), "not shown"),
+        ((20.0, 5.0, 1.0), "refuted"),  # a plain network that survives
+        ((50.0, 5.0, 30.0), "refuted"),  # a deep residual one that does not
+    ],
+)
+def test_lesions_follow_the_rise_of_the_error(rises, wanted):
+    found = groups(*rises)
+    for seed, run in enumerate(found["residual", 20]):
+        run["without"] = {name: v + 0.5 * (seed % 2) for name, v in run["without"].items()}
+    assert verdict(looking.ensemble(found)) == wanted
+
+
+@pytest.mark.parametrize(("residual", "wanted"), [(0.6, "confirmed"), (1.4, "refuted")])
+def test_responses_follow_the_standard_deviations(residual, wanted):
+    def run(std, ratio):
+        return {"responses": {"stage1/block0/bn1": std}, "ratios": ratio}
+
+    found = {
+        ("plain", 20): [run(1.0 + 0.01 * s, {}) for s in range(5)],
+        ("residual", 20): [run(residual + 0.02 * s, {"stage1/block0": 0.4}) for s in range(5)],
+        ("residual", 56): [run(0.3, {"stage1/block0": 0.2 + 0.01 * s}) for s in range(5)],
+    }
+    assert verdict(looking.small(found)) == wanted
+
+
+def kinds(norm, input_s=0.5):
+    """Profiles in which normalisation's gradient takes so many seconds."""
+    return {
+        "kinds": [
+            {
+                profile.INPUT_GRADIENT: 4.0 + 0.1 * n,
+                profile.KERNEL_GRADIENT: 5.0,
+                profile.NORM_GRADIENT: norm,
+                "convolution, forward": 2.0,
+                profile.INPUT: input_s,
+            }
+            for n in range(5)
+        ],
+        "operations": [],
+        "step_s": 12.0,
+        "batch_s": 0.01,
+        "explained": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("norm", "input_s", "wanted"),
+    [(3.0, 0.5, "confirmed"), (1.0, 0.5, "refuted"), (3.0, 1.9, "refuted")],
+)
+def test_a_profile_follows_the_seconds(norm, input_s, wanted):
+    assert verdict(profile.read(kinds(norm, input_s))) == wanted
+
+
+def kernel(output, products, *shares, phase="backward"):
+    return Kernel(
+        "fusion.1",
+        "kLoop",
+        tuple(Share(*s, 1, 10) for s in shares),
+        phase,
+        0,
+        output,
+        None,
+        products,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (kernel(400, 1, ("a/conv", "forward"), phase="forward"), "convolution, forward"),
+        (kernel(400, 1, ("a/conv", "backward")), profile.KERNEL_GRADIENT),
+        (kernel(900, 1, ("a/conv", "backward")), profile.INPUT_GRADIENT),
+        (kernel(900, 0, ("a/conv", "backward")), profile.KERNEL_GRADIENT),  # a transpose of x
+        (kernel(400, 0, ("a/conv", "backward")), profile.INPUT_GRADIENT),  # the flipped kernel
+        (kernel(900, 0, ("a/bn", "backward"), ("a/conv", "forward")), profile.NORM_GRADIENT),
+        (kernel(900, 0, ("a/bn", "forward"), phase="forward"), "normalisation, forward"),
+        (kernel(900, 0, ("augment", "other"), phase="other"), profile.INPUT),
+        (kernel(900, 0, ("a/conv", "optimizer"), phase="optimizer"), "optimiser"),
+    ],
+)
+def test_a_kernel_is_what_it_writes(given, wanted):
+    assert profile.by_kind([given], {"fusion.1": 2.0}, {"a/conv": 400}) == {wanted: 2.0}
+
+
+def test_vanishing_follows_the_gradients(tmp_path):
+    def found(heads):
+        by_form = dict.fromkeys(gradients.FORMS, -0.5) | {
+            "sigmoid": -10.0,
+            "sigmoid, auxiliary heads": heads,
+        }
+        return {
+            name: {str(d): [value + 0.1 * s for s in range(5)] for d in gradients.DEPTHS}
+            for name, value in by_form.items()
+        }
+
+    (one,) = gradients.BEHAVIOURS
+    for number, (heads, wanted) in enumerate([(-2.0, "confirmed"), (-12.0, "refuted")]):
+        place = Workplace(tmp_path / str(number))
+        place.measured("gradients", lambda heads=heads: found(heads))
+        values = one.finding(place)
+        spread = [
+            dataclasses.replace(e, values=tuple(v + 0.01 * n for n, v in enumerate(e.values)))
+            for e in values.effects
+        ]
+        assert verdict(dataclasses.replace(values, effects=tuple(spread))) == wanted
+
+
+def test_stacked_sigmoids_lose_gradient_with_depth_and_shortcuts_keep_it():
+    form = gradients.FORMS["sigmoid"]
+    shallow, deep = (gradients.decades(form, layers, 2) for layers in (2, 6))
+    kept = gradients.decades(gradients.FORMS["sigmoid, shortcuts"], 6, 2)
+    assert max(deep) < min(shallow) < 0
+    assert min(kept) > max(deep)
+    assert gradients.steepest_sigmoid() == 0.25
+
+
+# --- what has not been run ---------------------------------------------------------------------
+
+
+def test_what_has_not_been_run_has_no_verdict(tmp_path):
+    names = tuple(registry.BEHAVIOURS)
+    claims = registry.chosen(names, Workplace(tmp_path / "none", run=False))
+    assert [claim.id for claim in claims] == list(names)
+    assert {claim.finding.verdict for claim in claims} == {NOT_RUN}
+    assert all("not been" in claim.finding.why for claim in claims)
+    assert not (tmp_path / "none").exists()
