@@ -25,7 +25,7 @@ def base() -> ConfigDict:
                 "crop": 0,  # the network sees a square of this size; 0: the whole image
             },
             "model": {"name": "cifar_resnet20"},  # and the fields of its family
-            "init_from": "",  # a safetensors file to start from, in any naming; empty for none
+            "init_from": "",  # a safetensors file in any naming, or a run; empty for none
             "init_new_head": False,  # all but the layers that make the logits
             "batch_size": 128,  # over all devices
             "epochs": 1,

@@ -1,4 +1,4 @@
-"""Start a run from the weights of a file."""
+"""Start a run from the weights of a file, or of another run."""
 
 import dataclasses
 import hashlib
@@ -13,9 +13,11 @@ import numpy as np
 
 from resnets.errors import UserError
 from resnets.models import interop
-from resnets.training import durable, placement
+from resnets.training import checkpoints, durable, placement
+from resnets.training.run_directory import parameters_sha256
 from resnets.training.state import TrainState
 
+_KINDS = ("params", "batch_stats")
 _logger = logging.getLogger(__name__)
 
 
@@ -24,7 +26,8 @@ class Pretrained:
     """Where a run's first values come from.
 
     Attributes:
-      file: a safetensors file in any naming of `resnets.models.interop`.
+      file: a safetensors file in any naming of `resnets.models.interop`, or the directory of a run,
+        whose newest checkpoint is taken: its blocks may run as loops where these do not, or not.
       new_head: leave the layers that make the logits at their initial values.
     """
 
@@ -77,12 +80,26 @@ class Pretrained:
 
     def _load(self, model: nn.Module, state: TrainState) -> tuple[dict[str, Any], interop.Loaded]:
         try:
-            return interop.load(self.file, model, state.variables(), self.new_head)
+            arrays = self._checkpoint(model) if self.file.is_dir() else None
+            return interop.load(self.file, model, state.variables(), self.new_head, arrays)
         except ValueError as error:
             raise UserError(f"config.init_from: {error}") from None
 
+    def _checkpoint(self, model: nn.Module) -> dict[str, np.ndarray]:
+        stored = checkpoints.read(self.file / "checkpoints")
+        if stored is None:
+            raise ValueError(f"{self.file} holds no checkpoint of a run")
+        return interop.named(model, {name: stored[name] or {} for name in _KINDS})
+
     def record(self, report: interop.Loaded) -> dict[str, Any]:
-        """What the run directory keeps of it: the file's hash and the whole report."""
-        with self.file.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        """What the run directory keeps of it: the hash and the whole report.
+
+        The hash is the file's, or that of the other run's parameters, as its `done.json` has it.
+        """
+        if self.file.is_dir():
+            stored = checkpoints.read(self.file / "checkpoints")
+            digest = parameters_sha256((stored or {})["params"])
+        else:
+            with self.file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"sha256": digest, **dataclasses.asdict(report)}

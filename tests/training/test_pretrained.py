@@ -11,6 +11,7 @@ from configs import digits
 from resnets.errors import UserError
 from resnets.models import interop, stacking
 from resnets.models.interop.naming import flatten
+from resnets.training import checkpoints
 from resnets.training.loop import train
 from resnets.training.setup import prepare
 
@@ -52,6 +53,26 @@ def test_a_run_starts_from_the_file_and_says_so(weights, tmp_path, caplog):
     kept = json.loads((tmp_path / "run" / "init_from.json").read_text())
     assert (kept["naming"], kept["missing"], kept["unused"]) == ("own", [], [])
     assert len(kept["sha256"]) == 64
+
+
+@pytest.mark.parametrize("written_by_a_loop", [True, False])
+def test_another_runs_checkpoint_is_read_in_either_form(written_by_a_loop, tmp_path, monkeypatch):
+    def of(scan_blocks, **fields):
+        deep = {"model.name": "cifar_resnet20", "model.scan_blocks": scan_blocks}
+        return config(**deep, **fields)
+
+    state = prepare(of(written_by_a_loop, seed=7)).initial_state()
+    stored = {"params": state.params, "batch_stats": state.batch_stats}
+    monkeypatch.setattr(checkpoints, "read", lambda directory, best=False: stored)
+    expected = flatten(stacking.unstack(jax.device_get(state.params)))
+    for scan_blocks in (True, False):
+        found = parameters(of(scan_blocks, init_from=str(tmp_path)))
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_a_directory_without_a_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        prepare(config(init_from=str(tmp_path)))
 
 
 def test_a_loop_reads_what_an_unrolled_network_wrote(weights):

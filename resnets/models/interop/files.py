@@ -73,6 +73,22 @@ def read_arrays(file: str | Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{file} is not a whole safetensors file: {error}") from None
 
 
+def named(
+    model: nn.Module, variables: Mapping[str, Any], naming: str = "own"
+) -> dict[str, np.ndarray]:
+    """Name a network's variables as a file does, loops unrolled.
+
+    Raises:
+      ValueError: as `save`, but for the file.
+    """
+    unrolled = stacking.unstack(variables)
+    table = places(model, unrolled, naming)
+    arrays = dict(table.constants)
+    for path, leaf in flatten(unrolled).items():
+        arrays |= table.places[path].theirs(np.asarray(leaf, np.float32))
+    return arrays
+
+
 def save(
     file: str | Path,
     model: nn.Module,
@@ -93,11 +109,7 @@ def save(
       ValueError: unknown naming; or the library has no such network, or only with other fields;
         or the file cannot be written.
     """
-    unrolled = stacking.unstack(variables)
-    table = places(model, unrolled, naming)
-    arrays = dict(table.constants)
-    for path, leaf in flatten(unrolled).items():
-        arrays |= table.places[path].theirs(np.asarray(leaf, np.float32))
+    arrays = named(model, variables, naming)
     partial = Path(f"{file}.partial")
     try:
         safetensors.numpy.save_file(arrays, partial, {"naming": naming, **(metadata or {})})
@@ -108,7 +120,11 @@ def save(
 
 
 def load(
-    file: str | Path, model: nn.Module, variables: Mapping[str, Any], new_head: bool = False
+    file: str | Path,
+    model: nn.Module,
+    variables: Mapping[str, Any],
+    new_head: bool = False,
+    arrays: dict[str, np.ndarray] | None = None,
 ) -> tuple[dict[str, Any], Loaded]:
     """Replace a network's variables by those of a file in any naming that fits.
 
@@ -117,6 +133,7 @@ def load(
       model: the network.
       variables: its initial parameters and batch statistics, unrolled or with loops.
       new_head: leave the layers that make the logits at their initial values.
+      arrays: by name, where they have been read from `file` already.
 
     Returns:
       The variables, in the form that they came in, and a report.
@@ -125,7 +142,7 @@ def load(
       ValueError: the file cannot be read, fits no naming of the network, has arrays of other
         shapes, or belongs to a network with other fields; names them.
     """
-    arrays = read_arrays(file)
+    arrays = read_arrays(file) if arrays is None else arrays
     initial = stacking.unstack(variables)
     naming, table, arrays = _recognise(file, model, initial, arrays)
     head = _head(model, initial) if new_head else set()
