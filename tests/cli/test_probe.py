@@ -125,6 +125,7 @@ def get_config(arguments=None):
 """
 
 
+@pytest.mark.slow
 def test_a_network_without_blocks_says_what_applies(tmp_path, capsys):
     recipe = tmp_path / "lenet.py"
     recipe.write_text(LENET)

@@ -82,6 +82,7 @@ def test_batches_cover_every_image_once(images):
     np.testing.assert_array_equal(np.concatenate([p[:n] for p, n in parts]), images)
 
 
+@pytest.mark.slow
 def test_the_gradient_agrees_with_differences(make_network, images, labels):
     """Along the direction of the gradient the loss rises at the rate of its norm."""
     model, variables = make_network(blocks=1)
@@ -104,6 +105,7 @@ def test_the_gradient_agrees_with_differences(make_network, images, labels):
     assert found[-1].layer == "classifier"
 
 
+@pytest.mark.slow
 def test_loops_have_the_gradients_of_their_blocks(make_network, images, labels):
     looped, stacked = make_network(scan_blocks=True)
     single = unrolled(looped)

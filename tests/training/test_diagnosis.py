@@ -154,6 +154,7 @@ def test_runs_with_and_without_diagnostics_are_the_same_bit_for_bit(small_config
     assert diagnosed(tmp_path / "hidden") == []
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_has_the_same_diagnoses_and_pictures(
     small_config, tmp_path, tiny, monkeypatch
 ):
@@ -202,6 +203,7 @@ def test_tensorboard_has_numbers_histograms_pictures_and_the_config(small_config
     assert file.stat().st_size < 60_000
 
 
+@pytest.mark.slow
 def test_a_profile_of_a_few_steps(small_config, tmp_path, tiny):
     train(small_config(profile=2, epochs=2), tmp_path / "run", "run")
     (trace,) = (tmp_path / "run" / "tensorboard" / "plugins" / "profile").iterdir()
