@@ -35,14 +35,16 @@ def line(
         if series
         else alt.value(palette.CATEGORIES[0])
     )
+    places = sorted({row[x] for row in found})
+    scale = alt.Scale(type="log" if places[-1] > 20 * places[0] else "linear", nice=False)
     drawing = (
         alt.Chart(alt.Data(values=found))
         .mark_line(point=True)
         .encode(
-            alt.X(f"{x}:Q", title=titles[1]),
-            alt.Y(f"{y}:Q", title=titles[2], scale=alt.Scale(zero=True)),
-            colour,
-            *([alt.Shape(f"{series}:N", title=None)] if series else []),
+            x=alt.X(f"{x}:Q", title=titles[1], scale=scale, axis=alt.Axis(values=places)),
+            y=alt.Y(f"{y}:Q", title=titles[2], scale=alt.Scale(zero=True)),
+            color=colour,
+            **({"shape": alt.Shape(f"{series}:N", legend=None)} if series else {}),
         )
         .properties(width=WIDTH, height=HEIGHT, title=titles[0])
     )
@@ -73,7 +75,11 @@ def main() -> None:
             compiling,
             "depth",
             "compile_s",
-            ("Compilation in a loop does not grow with depth", "layers", "compile time, s"),
+            (
+                "Compilation in a loop does not grow with depth",
+                "layers (logarithmic)",
+                "compile time, s",
+            ),
             "blocks",
         ),
         line(
