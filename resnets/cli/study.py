@@ -136,7 +136,7 @@ def _list() -> int:
         rows.append((study.name, str(study.runs), minutes, study.question))
     print_table(rows, {1, 2})
     print(
-        "minutes: of the default grid on handwritten digits, on two CPU cores, about; -: not run yet; "
+        "minutes: about, for the default grid on digits and two CPU cores; -: not run yet; "
         f"`study {CLAIMS} --help` explains the study of claims",
         file=sys.stderr,
     )
