@@ -13,7 +13,7 @@ from resnets.training.config import config_hash
 from resnets.training.config_file import CHECKOUT
 
 Arm = Mapping[str, str | Mapping[int, str]]
-"""Arguments of the config file, and `config.FIELD`s; by depth where they depend on it."""
+"""Arguments of the config file, and fields `config.FIELD`; by depth where they depend on it."""
 METRICS = ("train_error_pct", "test_error_pct")
 
 
