@@ -7,6 +7,7 @@ author = "the resnets authors"
 version = release = resnets.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+highlight_language = "text"  # fences without a language are tables and commands
 include_patterns = ["docs/**"]
 root_doc = "docs/index"
 
