@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         arguments.remove(PARITY)
         if not any(argument.startswith("tests") for argument in arguments):
             arguments.append("tests/parity")
-        arguments.append(f"{PARITY}={parity.interpreter()}")
+        arguments += [f"{PARITY}={parity.interpreter()}", "--slow"]  # all of the networks
     if BROWSER in arguments:
         print(browser.install(), file=sys.stderr)
     for group, folder in ((FAULTS, "tests/faults"), (BROWSER, "tests/browser")):

@@ -79,7 +79,13 @@ def reference(applications, name, size):
     return images, logits, {v.path: np.asarray(v.value) for v in network.variables}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+LONGER = ("inception_resnet_v2", "densenet121", "inception_v3")
+"""Ten seconds and more each."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow if n in LONGER else ()) for n in NETWORKS]
+)
 def test_logits_are_those_of_keras_and_weights_return_to_it(name, applications, compare, tmp_path):
     fields, keras_name, size = NETWORKS[name]
     images, expected, arrays = reference(applications, keras_name, size)
