@@ -89,7 +89,7 @@ def test_training_steps_need_what_the_compiler_allocates(name, options):
     recipe = Recipe(
         model=models.create(name, **options),
         preprocessing=Preprocessing((0.5,) * 3, (0.25,) * 3, 4, True),
-        mesh=device_mesh(),
+        mesh=device_mesh(jax.devices()[:1]),
         batch_size=128,
         weight_decay=1e-4,
     )
