@@ -1,17 +1,10 @@
 """Memory from lifetimes: closed forms, and this machine's compiler as the judge."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import pytest
 
-from resnets import models
-from resnets.analysis import liveness, lower, program
-from resnets.data.augmentation import Preprocessing
-from resnets.training import epoch
-from resnets.training.setup import device_mesh
-from resnets.training.step import Recipe
+from resnets.analysis import liveness, program
 
 ROWS, WIDTH = 1000, 64
 ARRAY = 4 * ROWS * WIDTH
@@ -74,25 +67,3 @@ def test_a_block_more_costs_everything_that_it_keeps():
 def test_loops_need_what_the_compiler_allocates(remat):
     lowered = gradient_of_blocks(8, remat)
     assert predicted(lowered) == pytest.approx(compiled(lowered), rel=0.05)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("cifar_resnet56", {"scan_blocks": True}),
-        ("cifar_resnet56", {"scan_blocks": True, "remat": "block"}),
-        ("cifar_plain20", {"scan_blocks": False}),
-    ],
-)
-def test_training_steps_need_what_the_compiler_allocates(name, options):
-    recipe = Recipe(
-        model=models.create(name, **options),
-        preprocessing=Preprocessing((0.5,) * 3, (0.25,) * 3, 4, True),
-        mesh=device_mesh(jax.devices()[:1]),
-        batch_size=128,
-        weight_decay=1e-4,
-    )
-    lowered = lower.training_step(recipe, (32, 32, 3), platform="cpu").lowered
-    allocated = partial(compiled, lowered)(**epoch.OPTIONS["cpu"])
-    assert predicted(lowered) == pytest.approx(allocated, rel=0.1)
