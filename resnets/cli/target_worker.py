@@ -17,6 +17,7 @@ def _environment() -> None:
     os.environ["TPU_SKIP_MDS_QUERY"] = "1"
     os.environ["TPU_WORKER_HOSTNAMES"] = "localhost"
     os.environ["ALLOW_MULTIPLE_LIBTPU_LOAD"] = "true"  # no device is touched, so none is locked
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)  # programs are kept by their own hash
     os.environ.setdefault("TPU_STDERR_LOG_LEVEL", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -45,7 +46,9 @@ def _compile(job: dict[str, Any]) -> dict[str, Any]:
     from resnets.analysis.targets.catalogue import read_target, slice_for
     from resnets.cli import backend, subject
 
+    given = os.environ.get("XLA_FLAGS", "")
     backend.configure()
+    os.environ["XLA_FLAGS"] = given  # what is set for CPUs would reach compilers of devices
     chosen, devices = slice_for(read_target(job["target"]), job["devices"]), job["devices"]
     platform, mesh = chosen.target.platform, program.mesh(chosen, devices)
     programs = Path(job["programs"])

@@ -25,7 +25,7 @@ examples:
 Without --models every network for images of 224 pixels and more. The batch is that of one device.
 A network that does not compile gets a line that says why; the others go on. What was compiled
 before is not compiled again.
-exit status: 0 done, 1 failed, 2 bad arguments."""
+exit status: 0 done, 1 some did not compile, 2 bad arguments."""
 
 
 def _parser() -> Parser:
@@ -58,6 +58,8 @@ def main(argv: Sequence[str]) -> int:
     slices = [(count, slice_for(whole, count)) for count in args.devices]
     machine = hardware.load(args.hardware or whole.target.hardware).name
     targets.version(whole.target.extra)
+    for name in args.models:
+        subject.named(name, None, "", args.dtype)  # a mistake ends it before anything is compiled
     rows, contents = [], []
     for name in args.models or _imagenet():
         for batch in args.batch_sizes:
@@ -65,10 +67,11 @@ def main(argv: Sequence[str]) -> int:
                 row, content = _one(args, name, batch, devices, chosen)
                 rows.append(row | {"hardware": machine})
                 contents += [content] if content else []
+                if args.out:  # after each, as the next may take an hour
+                    table = render.rows_as_csv(agreement.with_efficiency(rows))
+                    Path(args.out).write_text(table + "\n", encoding="utf-8")
     rows = agreement.with_efficiency(rows)
     found = agreement.agreement(contents) if contents else None
-    if args.out:
-        Path(args.out).write_text(render.rows_as_csv(rows) + "\n", encoding="utf-8")
     if args.format == "json":
         print(render.as_json({"programs": rows, "agreement": vars(found) if found else None}))
     elif args.format == "csv":
@@ -78,7 +81,7 @@ def main(argv: Sequence[str]) -> int:
         if args.devices != (1,):
             print("\n" + agreement.scaling_table(rows))
         print("\n" + _in_words(args.effort, found))
-    return 0 if contents else 1
+    return 0 if len(contents) == len(rows) else 1
 
 
 def _in_words(effort: str, found: Any) -> str:
@@ -115,7 +118,7 @@ def _one(
             args.hardware,
             args.effort,
         )
-    except RunError as error:
+    except (RunError, UserError) as error:
         failure = {"model": name, "phase": args.phase, "batch_size": batch, "failure": str(error)}
         return failure | {"target": args.target, "devices": devices, "date": today}, None
     content = render.as_dict(compiled, chosen, devices)

@@ -126,17 +126,18 @@ def compiled_chain(target: str, extra: str, width: int, batch_size: int) -> dict
 
 def _found(job: dict[str, Any], extra: str, limits: tuple[float, float]) -> dict[str, Any]:
     """What a worker made of a job, now or before."""
-    known = [job, version(extra), importlib.metadata.version("jax"), _sources(job)]
+    from resnets.analysis.targets.kept import SETTINGS, write_whole
+
+    packages = [importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")]
+    settings = [os.environ.get(name, "") for name in SETTINGS]
+    known = [job, version(extra), *packages, *settings, _sources(job)]
     index = HOME / "index" / f"{hashlib.sha256(json.dumps(known).encode()).hexdigest()}.json.gz"
     if not index.exists():
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "result.json"
             _run(job | {"result": str(result), "programs": str(HOME / "programs")}, extra, limits)
             found = result.read_bytes()
-        index.parent.mkdir(parents=True, exist_ok=True)
-        half = index.with_suffix(".part")
-        half.write_bytes(gzip.compress(found, mtime=0))
-        half.rename(index)
+        write_whole(index, gzip.compress(found, mtime=0))
     content: dict[str, Any] = json.loads(gzip.decompress(index.read_bytes()))
     return content
 
@@ -181,8 +182,8 @@ def _sources(job: dict[str, Any]) -> str:
 
 def _run(job: dict[str, Any], extra: str, limits: tuple[float, float]) -> None:
     shown = f"{job['subject'][0].removeprefix('--config=')} for {job['target']}"
-    path = os.pathsep.join([str(CHECKOUT), str(HOME / extra)])
-    environment = os.environ | {"PYTHONPATH": path}
+    path = [str(CHECKOUT), str(HOME / extra), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     with tempfile.TemporaryFile("w+") as errors:
         worker = subprocess.Popen(
             [sys.executable, "-m", WORKER],

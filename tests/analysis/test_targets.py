@@ -9,16 +9,19 @@ import json
 import math
 from pathlib import Path
 
+import flax.linen as nn
 import pytest
 from jaxlib import _hlo
 
-from resnets.analysis import hardware
+from resnets.analysis import hardware, lower
+from resnets.analysis.scaling import all_reduce_seconds
 from resnets.analysis.scopes import Scopes
 from resnets.analysis.targets import kernels as reading
 from resnets.analysis.targets.catalogue import TARGETS, read_target, slice_for
 from resnets.analysis.targets.estimated import fitted
 from resnets.analysis.targets.kernels import read_kernels
-from resnets.analysis.targets.layers import by_layer, cycles, joined, roofline
+from resnets.analysis.targets.layers import by_layer, cycles, joined, roofline, waiting
+from resnets.analysis.targets.program import digest_of
 from resnets.analysis.targets.render import as_dict, as_table
 from resnets.cli.__main__ import main
 from resnets.errors import UserError
@@ -150,6 +153,37 @@ def kernel_of(layer, cycles, **other):
     numbers = dict.fromkeys(("flops", "read_bytes", "written_bytes", "near_bytes"), 0)
     what = {"name": layer, "kind": "kOutput", "category": "product", "tiles": [], "seconds": None}
     return numbers | what | {"parts": [part], "runs": 1, "cycles": cycles} | other
+
+
+def test_computing_waits_for_collectives_that_have_no_estimate_of_their_own():
+    links = hardware.load("tpu_v5e").interconnect
+    one = kernel_of("sum", None, category="collective", kind="all-reduce", written_bytes=10**6)
+    alone = waiting({"kernels": [one]}, 4, links)
+    assert alone == pytest.approx(all_reduce_seconds(10**6, 4, links))
+    others = [one | {"kind": "all-reduce-start"}, one | {"seconds": 1.0}, one | {"cycles": 5}]
+    assert waiting({"kernels": [one, *others]}, 4, links) == alone
+    assert waiting({"kernels": [one]}, 1, links) == 0
+    assert waiting({"kernels": [one]}, 4, None) is None
+
+
+def test_programs_are_known_by_their_text_the_names_of_layers_and_the_compilers_settings(
+    monkeypatch,
+):
+    def digest(name, options=None):
+        class Network(nn.Module):
+            @nn.compact
+            def __call__(self, images, train):
+                return nn.Dense(2, name=name)(images.reshape(len(images), -1))
+
+        lowered = lower.inference(Network(), (2, 2, 1), 3, "tpu")
+        return digest_of(lowered, read_target("tpu_v5e"), {"jax": "1"}, options)
+
+    same = digest("classifier")
+    assert digest("classifier") == same
+    assert digest("head") != same, "another layer, the same arithmetic"
+    assert digest("classifier", {"effort": -1.0}) != same
+    monkeypatch.setenv("XLA_FLAGS", "--xla_tpu_something=1")
+    assert digest("classifier") != same
 
 
 def test_what_rides_on_a_layer_is_counted_with_it():

@@ -1,5 +1,6 @@
 """`analyze --target` and `install` where things are missing or go wrong."""
 
+import csv
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 from resnets.analysis import hardware
 from resnets.cli import targets
 from resnets.cli.__main__ import main
-from resnets.errors import RunError
+from resnets.errors import RunError, UserError
 from tests.cli.test_cli import refuse
 
 
@@ -93,3 +94,54 @@ def test_a_file_is_written_from_what_a_compiler_estimates(monkeypatch, tmp_path,
     rates = {(s.rows, s.channels): s.rate for s in machine.unit_for("convolution").samples}
     assert rates[256, 16] == pytest.approx(2 * 9 * 256 * 16**2 / seconds)
     assert "libtpu 1.2.3" in file.read_text()
+
+
+@pytest.fixture
+def compiler(monkeypatch):
+    """Refuses VGG-11 and takes a microsecond of LeNet; the list of what it was given."""
+    asked = []
+
+    def compiled(target, extra, devices, given, *rest):
+        asked.append(given[0])
+        if given[0] == "vgg11":
+            raise UserError("vgg11: a mistake in one network")
+        part = {"layer": "conv1", "phase": "forward", "share": 1.0, "named": True}
+        kernel = {"name": "k", "kind": "", "runs": 1, "tiles": [], "seconds": None, "flops": 0}
+        kernel |= {"read_bytes": 8, "written_bytes": 8, "near_bytes": 0, "parts": [part]}
+        unknown = kernel | {"category": "elementwise", "cycles": None}
+        return {
+            "kernels": [kernel | {"category": "product", "cycles": 1500}, unknown],
+            "topology": "v5e:2x2",
+            "versions": {"jax": "1"},
+            "program_sha256": "0",
+            "memory": {"peak": 5, "arguments": 3, "outputs": 1, "temporary": 1},
+            "warnings": [],
+            "named": ["conv1"],
+            "peaks": [1e12, 1e11],
+            "hosts": [],
+            "projected": [["conv1", "forward", 1e-6]],
+            "effort": "full",
+        }
+
+    monkeypatch.setattr(targets, "version", lambda extra: "1.2.3")
+    monkeypatch.setattr(targets, "compiled", compiled)
+    return asked
+
+
+def test_networks_go_on_after_one_that_fails_and_the_status_says_so(compiler, tmp_path, capsys):
+    table = tmp_path / "zoo.csv"
+    argv = ["validate", "--target=tpu_v5e", "--batch_sizes=1", f"--out={table}"]
+    assert main([*argv, "--models=vgg11,lenet5"]) == 1
+    with table.open() as file:
+        refused, known = csv.DictReader(file)
+    assert refused["failure"] == "vgg11: a mistake in one network"
+    assert float(known["time_s"]) == pytest.approx(1e-6)
+    assert (known["kernels"], known["unestimated_kernels"]) == ("2", "1")
+    assert (known["layers"], known["layers_compared"]) == ("1", "0")
+    assert main([*argv, "--models=lenet5"]) == 0
+
+
+def test_a_name_that_does_not_exist_is_refused_before_anything_is_compiled(compiler, capsys):
+    argv = ["validate", "--target=tpu_v5e", "--models=lenet5,vgg12"]
+    assert "vgg11" in refuse(capsys, *argv)
+    assert compiler == []

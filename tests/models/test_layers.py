@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from resnets.models import layers
+from resnets.models.normalisation import normalise
 
 KEY = jax.random.key(0)
 FAST = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
@@ -130,9 +131,19 @@ def test_batch_norm_standardises_and_keeps_float32_statistics(dtype):
     np.testing.assert_allclose(np.asarray(y, np.float32), expected, atol=rounding)
 
 
-@pytest.mark.parametrize("train", [True, False])
-def test_batch_norm_equals_that_of_flax(train):
-    x = 1 + images(4, 3, 3, 2)
+@pytest.mark.parametrize(
+    ("train", "dtype", "shape"),
+    [
+        (True, "float32", (4, 3, 3)),
+        (True, "float32", (4, 1, 1)),
+        (True, "bfloat16", (4, 3, 3)),
+        (True, "bfloat16", (1, 3, 1)),
+        (False, "float32", (4, 3, 3)),
+        (False, "bfloat16", (1, 1, 1)),
+    ],
+)
+def test_batch_norm_equals_that_of_flax(train, dtype, shape):
+    x = (1 + images(*shape, 2)).astype(dtype)
     variables = {
         "params": {"scale": jnp.asarray([2.0, -1.0]), "bias": jnp.asarray([0.5, 0.0])},
         "batch_stats": {"mean": jnp.asarray([0.3, 1.0]), "var": jnp.asarray([4.0, 0.25])},
@@ -148,13 +159,29 @@ def test_batch_norm_equals_that_of_flax(train):
 
     @jit
     def both():
-        ours, flax = layers.BatchNorm(0.9), nn.BatchNorm(not train, momentum=0.9)
+        ours = layers.BatchNorm(0.9, dtype=dtype)
+        flax = nn.BatchNorm(not train, momentum=0.9, dtype=dtype)
         return (
             with_gradients(lambda v, x: ours.apply(v, x, train, mutable="batch_stats")),
             with_gradients(lambda v, x: flax.apply(v, x, mutable="batch_stats")),
         )
 
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), *both())
+    def close(ours, flax):
+        assert ours.dtype == flax.dtype
+        rounding = 2e-5 if dtype == "float32" else 2**-6
+        exact = (np.asarray(a, np.float32) for a in (ours, flax))
+        np.testing.assert_allclose(*exact, atol=rounding, rtol=rounding)
+
+    with jax.numpy_dtype_promotion("standard"):  # for flax
+        jax.tree.map(close, *both())
+
+
+@pytest.mark.parametrize("dtype", layers.DTYPES)
+def test_batch_norm_keeps_one_array_for_its_gradients_in_the_dtype_of_its_input(dtype):
+    x, channels = images(8, 4, 4, 5).astype(dtype), jnp.ones(5)
+    _, back = jax.vjp(lambda *a: normalise(*a, 1e-5, dtype)[0], x, channels, channels)
+    kept = [leaf for leaf in jax.tree.leaves(back) if jnp.shape(leaf) == x.shape]
+    assert [leaf.dtype for leaf in kept] == [dtype]
 
 
 def test_an_open_relu_and_the_gate_behind_it_are_a_relu():

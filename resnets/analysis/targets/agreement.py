@@ -22,6 +22,7 @@ class Agreement:
       bias_pct: median of the signed errors of the totals.
       rank: Spearman's correlation of the totals.
       layer_rank: median over programs of Spearman's correlation of their layers.
+      ranked: programs of which three layers or more can be compared.
       pooled_rank: of the layers of all programs together.
     """
 
@@ -30,6 +31,7 @@ class Agreement:
     bias_pct: float
     rank: float
     layer_rank: float
+    ranked: int
     pooled_rank: float
 
 
@@ -65,6 +67,7 @@ def agreement(contents: Sequence[Mapping[str, Any]]) -> Agreement:
         statistics.median(errors),
         rank(totals),
         statistics.median(ranks) if ranks else math.nan,
+        len(ranks),
         rank([pair for pairs in layers for pair in pairs]),
     )
 
@@ -76,7 +79,7 @@ def whole(content: Mapping[str, Any]) -> float:
 
 def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -> dict[str, Any]:
     """One program in numbers, for a csv."""
-    layers = content["layers"]
+    layers, pairs = content["layers"], layer_pairs(content)
     return {
         "model": name,
         "phase": phase,
@@ -88,7 +91,9 @@ def row_of(name: str, phase: str, batch_size: int, content: Mapping[str, Any]) -
         "projected_s": content["projected_s"],
         "roofline_s": content["roofline_s"],
         "ratio": content["projected_s"] / whole(content) if whole(content) else None,
-        "layer_rank": rank(layer_pairs(content)),
+        "layer_rank": rank(pairs),
+        "layers_compared": len(pairs),
+        "layers": len(layers),
         "cycles": content["cycles"],
         "cycles_in_layers": content["cycles_in_layers"],
         "unestimated_kernels": content["unestimated_kernels"],
@@ -179,6 +184,6 @@ def in_words(found: Agreement) -> str:
     return (
         f"{found.programs} programs: mean absolute error of the totals {found.error_pct:.1f} %, "
         f"median {found.bias_pct:+.1f} %; rank correlation {found.rank:.3f} of totals, "
-        f"{found.layer_rank:.3f} of layers (median over programs), {found.pooled_rank:.3f} of all "
-        "layers together"
+        f"{found.layer_rank:.3f} of layers (median over {found.ranked} programs), "
+        f"{found.pooled_rank:.3f} of all layers together"
     )

@@ -139,8 +139,8 @@ def _summed(kernel: Mapping[str, Any]) -> float:
 def waiting(found: Mapping[str, Any], devices: int, links: Interconnect | None) -> float | None:
     """Seconds that computing waits for collectives, at the rate of the machine's links.
 
-    Compilers that estimate cycles leave them out. Those that the compiler lets run beside kernels
-    cost nothing here.
+    Those that the compiler itself estimates are in its time already, and those that it lets run
+    beside kernels cost nothing here.
 
     Returns:
       None where the machine's links are not known.
@@ -152,7 +152,10 @@ def waiting(found: Mapping[str, Any], devices: int, links: Interconnect | None) 
     return sum(
         (kernel["runs"] or 0) * all_reduce_seconds(_summed(kernel), devices, links)
         for kernel in found["kernels"]
-        if kernel["category"] == "collective" and not kernel["kind"].endswith("-start")
+        if kernel["category"] == "collective"
+        and kernel["cycles"] is None
+        and kernel["seconds"] is None
+        and not kernel["kind"].endswith("-start")
     )
 
 

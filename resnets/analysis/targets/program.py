@@ -4,6 +4,8 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from resnets.analysis.scopes import Scopes
 from resnets.analysis.symbols import AnalysisError
 from resnets.analysis.targets import gpu
 from resnets.analysis.targets.catalogue import Slice
+from resnets.analysis.targets.kept import SETTINGS, write_whole
 from resnets.analysis.targets.kernels import read_kernels
 
 
@@ -68,17 +71,13 @@ def compiled(
     """
     versions = {"jax": jax.__version__, "jaxlib": jaxlib.version.__version__}
     versions |= {chosen.target.extra: compiler_version(chosen.target.extra)}
-    parts = [lowered.lowered.as_text(), chosen.topology, versions, *([QUICK] if quick else [])]
-    key = json.dumps(parts, sort_keys=True)
-    digest = hashlib.sha256(key.encode()).hexdigest()
+    options = _options(chosen, quick)
+    digest = digest_of(lowered, chosen, versions, options)
     facts, module = programs / f"{digest}.json", programs / f"{digest}.pb.gz"
     if not facts.exists():
-        programs.mkdir(parents=True, exist_ok=True)
-        optimised, about = _compile(lowered, _options(chosen, quick))
-        module.write_bytes(gzip.compress(optimised, mtime=0))
-        half = facts.with_suffix(".part")
-        half.write_text(json.dumps(about), encoding="utf-8")
-        half.rename(facts)  # last: its presence says that both are whole
+        optimised, about = _compile(lowered, options)
+        write_whole(module, gzip.compress(optimised, mtime=0))
+        write_whole(facts, json.dumps(about).encode())  # last: it says that both are there
     training = any(op.phase != "forward" for op in lowered.graph.ops)
     scopes = Scopes(lowered.modules[()], lowered.modules, training)
     work = _work(lowered.graph)
@@ -92,6 +91,22 @@ def compiled(
         "kernels": [dataclasses.asdict(kernel) for kernel in kernels],
         "warnings": [*warnings, *([QUICK_TIMES] if quick else [])],
     }
+
+
+def digest_of(
+    lowered: Lowered, chosen: Slice, versions: dict[str, str], options: dict[str, Any] | None
+) -> str:
+    """A hash of all that the compiled program depends on, the names of its layers among it.
+
+    Two networks may be the same program under other names; files and lines are left out.
+    """
+    text = lowered.lowered.as_text(debug_info=True)
+    names = re.findall(r'loc\("(jit\([^"]*)"\(', text)
+    environment = {name: os.environ.get(name, "") for name in SETTINGS}
+    machine = gpu.GPUS[chosen.target.family].config() if chosen.target.platform == "cuda" else ""
+    parts = [lowered.lowered.as_text(), names, chosen.topology, versions]
+    key = json.dumps([*parts, options, environment, machine], sort_keys=True)
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def _work(graph: Graph) -> dict[tuple[str, str], int]:

@@ -154,6 +154,11 @@ def _words(content: Mapping[str, Any]) -> list[str]:
             f"{100 * content['cycles_in_layers']:.1f} % of them in named layers; "
             f"our projection {content['projected_s'] * 1e3:,.4g} ms"
         )
+        if content["unestimated_kernels"]:
+            lines.append(
+                f"{content['unestimated_kernels']} kernels that compute have no estimate and are "
+                f"in no cycles; at the machine's peaks {content['roofline_s'] * 1e3:,.4g} ms"
+            )
     lines.append(
         f"memory of a device: peak {memory['peak'] / 1e6:,.1f} MB: arguments "
         f"{memory['arguments'] / 1e6:,.1f}, results {memory['outputs'] / 1e6:,.1f}, "
