@@ -1,4 +1,4 @@
-"""Size and compilation of a training step against depth, as a loop over blocks and unrolled."""
+"""Size and compilation of the training program against depth, in loops over blocks and unrolled."""
 
 import json
 import statistics
@@ -17,10 +17,9 @@ CASE = ("--size=32", "--batch=128")
 COMPARED = 56  # layers, of the steps that run
 
 
-def compiled(depth: int, *options: str) -> dict[str, Any]:
+def compiled(*options: str) -> dict[str, Any]:
     """What one fresh process says of its compilation."""
-    command = [sys.executable, "-m", "benchmarks.steps.compilation", *CASE, *options]
-    command.append(f"--network=cifar_resnet{depth}")
+    command = [sys.executable, "-m", "benchmarks.steps.compilation", *options]
     found = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
     said: dict[str, Any] = json.loads(found.stdout)
     return said
@@ -28,7 +27,8 @@ def compiled(depth: int, *options: str) -> dict[str, Any]:
 
 def row(depth: int, *options: str) -> dict[str, Any]:
     """Medians over fresh processes."""
-    found = [compiled(depth, *options) for _ in range(ROUNDS)]
+    network = f"--network=cifar_resnet{depth}"
+    found = [compiled(network, *CASE, *options) for _ in range(ROUNDS)]
     return {
         "depth": depth,
         "blocks": "unrolled" if options else "in a loop",
@@ -41,8 +41,8 @@ def row(depth: int, *options: str) -> dict[str, Any]:
     }
 
 
-def loop_against_row() -> float:
-    """Time of a step with loops over that of the same step without, in one run."""
+def in_loops() -> list[dict[str, Any]]:
+    """A step with loops and the same step without, in turn."""
     case = (f"--network=cifar_resnet{COMPARED}", *CASE)
     with ExitStack() as stack:
         running = {
@@ -50,7 +50,17 @@ def loop_against_row() -> float:
             for name, options in {"loop": (), "row": ("--unrolled",)}.items()
         }
         found = take_turns(running, 2 * ROUNDS + 1, 1)
-    return found["loop"].seconds / found["row"].seconds
+    return [
+        {
+            "depth": COMPARED,
+            "blocks": "in a loop" if name == "loop" else "unrolled",
+            "step_ms": 1e3 * timing.seconds,
+            "of_unrolled": timing.seconds / found["row"].seconds,
+            "n": timing.rounds,
+            "versions": rows.versions(running[name].facts),
+        }
+        for name, timing in found.items()
+    ]
 
 
 def main() -> None:
@@ -62,9 +72,10 @@ def main() -> None:
         if depth in UNROLLED:
             found.append(row(depth, "--unrolled"))
     print(rows.table(found))
-    ratio = loop_against_row()
-    print(f"\nat {COMPARED} layers a step with loops takes {ratio:.2f} of the time of one without")
+    loops = in_loops()
+    print(f"\n{rows.table(loops)}")
     print(f"written to {rows.write('compile', found)}", file=sys.stderr)
+    print(f"written to {rows.write('loops', loops)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

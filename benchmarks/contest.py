@@ -34,7 +34,11 @@ class Contestant:
             command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._name = module
-        self.facts: dict[str, Any] = json.loads(self._answer())
+        try:
+            self.facts: dict[str, Any] = json.loads(self._answer())
+        except ContestantError:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -43,7 +47,9 @@ class Contestant:
     def __exit__(self, *_: object) -> None:
         """End the process."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.close()
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -82,11 +88,13 @@ class Timing:
 
 
 def take_turns(contestants: Mapping[str, Contestant], rounds: int, steps: int) -> dict[str, Timing]:
-    """Let each take some steps, in the same order in every round."""
+    """Let each take some steps in every round; who begins moves on by one from round to round."""
     taken: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds):
-        for name, contestant in contestants.items():
-            taken[name].append(contestant.seconds(steps))
+    names = list(contestants)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            taken[name].append(contestants[name].seconds(steps))
     return {
         name: Timing(statistics.median(times), min(times), len(times))
         for name, times in taken.items()

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from PIL import Image
 
 from benchmarks import rows
 from benchmarks.contest import CHECKOUT
+from benchmarks.steps import serving
 from resnets.cli import parity
 from resnets.data import View, stream
 
@@ -69,19 +71,19 @@ def write_files(directory: Path) -> int:
     return sum(map(len, train.values())) // FILES
 
 
-def ours(directory: Path, crop: str, workers: int) -> float:
-    """Measure a training stream after its processes have started and filled their buffers."""
+def ours(directory: Path, crop: str, workers: int) -> tuple[float, float]:
+    """Images a second and busy cores, after a stream's processes have filled their buffers."""
     view = View(size=224, resize=256, crop=crop, flip=True)
     dataset = stream("imagenet2012", view, directory=str(directory), workers=workers)
     batches = dataset.train_batches(0, BATCH, 0, WARM_UP + STEPS)
     for _ in range(WARM_UP):
         next(batches)
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), serving.busy_seconds()
     for _ in range(STEPS):
         next(batches)
-    taken = time.perf_counter() - began
+    taken, worked = time.perf_counter() - began, serving.busy_seconds() - busy
     batches.close()
-    return BATCH * STEPS / taken
+    return BATCH * STEPS / taken, worked / taken
 
 
 def torchvisions(python: Path, directory: Path, workers: int) -> dict[str, Any]:
@@ -93,6 +95,14 @@ def torchvisions(python: Path, directory: Path, workers: int) -> dict[str, Any]:
     return found
 
 
+def medians(pairs: Sequence[tuple[float, float]]) -> tuple[float | None, float | None]:
+    """Of the first and of the second numbers; None of nothing."""
+    if not pairs:
+        return None, None
+    first, second = zip(*pairs, strict=True)
+    return statistics.median(first), statistics.median(second)
+
+
 def main() -> None:
     """Measure crops and numbers of workers, print the table and write it."""
     python, found = parity.interpreter(), []
@@ -102,22 +112,24 @@ def main() -> None:
         for crop in CROPS:
             for workers in WORKERS:
                 print(f"{crop}, {workers} workers", file=sys.stderr, flush=True)
-                mine, theirs = [], []
+                mine, theirs = [], []  # images a second and cores
                 facts: dict[str, Any] = {"grain": version("grain")}
                 for _ in range(ROUNDS):
                     mine.append(ours(directory, crop, workers))
                     if crop == CROPS[0]:  # torchvision has the crop of one recipe
                         facts |= torchvisions(python, directory, workers)
-                        theirs.append(facts["images_per_s"])
-                rate = statistics.median(mine)
-                other = statistics.median(theirs) if theirs else None
+                        theirs.append((facts["images_per_s"], facts["cores"]))
+                rate, cores = medians(mine)
+                other, their_cores = medians(theirs)
                 found.append(
                     {
                         "crop": crop,
                         "workers": workers,
                         "ours_images_per_s": rate,
+                        "ours_cores": cores,
                         "torchvision_images_per_s": other,
-                        "ratio": rate / other if other else None,
+                        "torchvision_cores": their_cores,
+                        "ratio": rate / other if rate and other else None,
                         "n": ROUNDS,
                         "kb_a_file": size / 1e3,
                         "versions": rows.versions(facts),

@@ -1,5 +1,6 @@
 """A study of small networks against the sum of its bare epochs: what all the rest costs."""
 
+import importlib.metadata
 import json
 import statistics
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 from benchmarks import rows
 from benchmarks.contest import CHECKOUT, Contestant, take_turns
 
-DEPTHS, SEEDS, ARMS = (8, 20, 56), (1, 3), 2
+DEPTHS, SEEDS, ARMS = (8, 20, 56), (1, 3), ("plain", "resnet")
 EPOCHS = 20
 BATCH, EXAMPLES = 64, 1257  # of configs/digits.py
 ROUNDS, STEPS = 5, 44
@@ -24,14 +25,15 @@ def bare_seconds() -> float:
     case = ("--size=8", "--channels=1", f"--batch={BATCH}")
     with ExitStack() as stack:
         running = {
-            str(depth): stack.enter_context(
-                Contestant("ours", (f"--network=cifar_resnet{depth}", *case))
+            f"{arm}{depth}": stack.enter_context(
+                Contestant("ours", (f"--network=cifar_{arm}{depth}", *case))
             )
             for depth in DEPTHS
+            for arm in ARMS
         }
         found = take_turns(running, ROUNDS, STEPS)
     steps = EPOCHS * (EXAMPLES // BATCH)
-    return sum(ARMS * steps * timing.seconds for timing in found.values())
+    return sum(steps * timing.seconds for timing in found.values())
 
 
 def study_seconds(directory: Path, seeds: int) -> float:
@@ -61,6 +63,8 @@ def main() -> None:
                 "bare_epochs_s": steps,
                 "study_over_bare": taken / steps,
                 "summed_runs_s": sum(run["wall_s"] for run in done),
+                "n": 1,
+                "versions": f"jax={importlib.metadata.version('jax')}",
             }
         )
     print(rows.table(found))

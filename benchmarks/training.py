@@ -20,6 +20,7 @@ CASES = {
 CONTESTANTS = {
     "ours": ("ours", ()),
     "plain Flax": ("plain_flax", ()),
+    "plain Flax, our flags": ("plain_flax", ("--our_flags",)),
     "PyTorch": ("pytorch", ()),
     "PyTorch, compiled": ("pytorch", ("--compile",)),
 }

@@ -14,27 +14,17 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from resnets import models  # noqa: E402
-from resnets.data.augmentation import Preprocessing  # noqa: E402
+from benchmarks.steps import trainer  # noqa: E402
 from resnets.training import epoch  # noqa: E402
-from resnets.training.setup import device_mesh  # noqa: E402
 from resnets.training.state import DeviceData, Sums  # noqa: E402
-from resnets.training.step import Recipe, initialise  # noqa: E402
+from resnets.training.step import initialise  # noqa: E402
 
-BATCHES = 16
+BATCHES = trainer.BATCHES
 
 
 def main() -> None:
     """Serve."""
-    shape = (asked.size, asked.size, asked.channels)
-    fields = {"scan_blocks": not asked.unrolled, "dtype": asked.dtype}
-    recipe = Recipe(
-        model=models.create(asked.network, asked.classes, **fields),
-        preprocessing=Preprocessing((0.5,) * asked.channels, (0.25,) * asked.channels, 4, True),
-        mesh=device_mesh(),
-        batch_size=asked.batch,
-        weight_decay=1e-4,
-    )
+    recipe, shape = trainer.recipe(asked), trainer.image_shape(asked)
     examples = BATCHES * asked.batch
     random = np.random.default_rng(0)
     data = DeviceData(

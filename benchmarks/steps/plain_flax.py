@@ -1,16 +1,26 @@
-"""A step as Flax's own examples are written: a host loop, unrolled blocks, derived gradients."""
+"""A step as Flax's own examples are written: a host loop, unrolled blocks, derived gradients.
+
+XLA has its own defaults, under which CPUs run convolutions on one thread, or with `--our_flags` the
+settings that `launch.sh` makes.
+"""
 
 from functools import partial
 from typing import Any
 
-import flax.linen as nn
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-from flax.training.train_state import TrainState
-
 from benchmarks.steps import serving
+
+asked = serving.options()
+if asked.our_flags:
+    from resnets.cli import backend
+
+    backend.configure()
+
+import flax.linen as nn  # noqa: E402
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+import optax  # noqa: E402
+from flax.training.train_state import TrainState  # noqa: E402
 
 
 class Block(nn.Module):
@@ -75,7 +85,6 @@ def train_step(state: State, images: jax.Array, labels: jax.Array) -> tuple[Stat
 
 def main() -> None:
     """Serve."""
-    asked = serving.options()
     model = ResNet(int(asked.network.removeprefix("cifar_resnet")), asked.classes, asked.dtype)
     random = np.random.default_rng(0)
     shape = (asked.batch, asked.size, asked.size, asked.channels)

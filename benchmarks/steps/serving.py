@@ -5,9 +5,11 @@ Standard library only, as it runs in other environments than the project's, too.
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -23,7 +25,19 @@ def options() -> argparse.Namespace:
     parser.add_argument("--devices", type=int, default=0, help="processors that pass for devices")
     parser.add_argument("--compile", action="store_true", help="torch.compile")
     parser.add_argument("--unrolled", action="store_true", help="no loop over the blocks")
+    parser.add_argument("--remat", choices=("none", "block", "stage"), default="none")
+    parser.add_argument("--our_flags", action="store_true", help="plain Flax with XLA set as ours")
     return parser.parse_args()
+
+
+def busy_seconds() -> float:
+    """Seconds that the machine's cores have worked since it started; 0 where nobody counts them."""
+    try:
+        first = Path("/proc/stat").read_text(encoding="utf-8").splitlines()[0]
+    except OSError:
+        return 0.0
+    user, nice, system, *_ = map(int, first.split()[1:])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def serve(steps: Callable[[int], None], facts: dict[str, Any]) -> None:

@@ -18,6 +18,8 @@ from jaxtyping import Array, Float
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
+_FEW = 32
+"""Channels up to which a product with the identity is faster than a transposition."""
 _DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
 
@@ -164,9 +166,11 @@ def _product_of_positions(x: Array, dy: Array, strides: Pair, padding: Padding) 
 def _channels_first(x: Array) -> Array:
     """`[batch, height, width, channels]` to `[channels, height, width, batch]`.
 
-    As a product with the identity, which is exact: XLA transposes channel by channel, and fetches
-    the whole array from memory for each.
+    Of few channels as a product with the identity, which is exact: XLA transposes channel by
+    channel, and fetches the whole array from memory for each.
     """
+    if x.shape[3] > _FEW:
+        return jnp.transpose(x, (3, 1, 2, 0))
     height, width, channels = x.shape[1:]
     batch_last = jnp.transpose(x, (1, 2, 0, 3)).reshape(-1, channels)
     rows = jnp.eye(channels, dtype=x.dtype) @ batch_last.T
