@@ -82,10 +82,11 @@ find_python() {
 
 # Fill .venv once for each content of pyproject.toml and constraints.txt.
 install() {
-  local extra=$1 target=$root stamp
+  local extra=$1 target=$root sum stamp
   [ -n "$extra" ] && target="$root[$extra]"
-  stamp=$venv/installed-${extra:-core}-$(cat "$root/pyproject.toml" "$root/constraints.txt" | cksum | cut -d' ' -f1)
-  [ -e "$stamp" ] && return
+  sum=$(cat "$root/pyproject.toml" "$root/constraints.txt" | cksum | cut -d' ' -f1)
+  stamp=$venv/installed-${extra:-core}-$sum
+  { [ -e "$stamp" ] || [ -e "$venv/installed-test-$sum" ]; } && return  # test holds the core, too
   exec 9>"$root/.venv.lock"
   flock 9
   if [ ! -e "$stamp" ]; then

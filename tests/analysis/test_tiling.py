@@ -132,7 +132,7 @@ def traffic(tiling):
     return tiling.input_bytes, tiling.kernel_bytes, tiling.output_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(nests(), st.booleans(), st.lists(st.floats(0, 1.2), min_size=3, max_size=3))
 def test_the_best_is_the_least_of_all_tilings_and_above_the_bound(nest, double_buffered, shares):
     found = tilings(nest, double_buffered)

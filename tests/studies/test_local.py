@@ -17,6 +17,7 @@ SMALL = [
     "--config.batch_size=32",
     "--config.epochs=2",
     "--config.schedule=constant",
+    "--config.diagnostics=off",
 ]
 
 
