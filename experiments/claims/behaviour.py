@@ -19,7 +19,7 @@ class Behaviour:
       id: such as `C04`.
       claim: the statement, in our words.
       find: runs what is missing, if the workplace lets it, and reads the answer.
-      command: that shows it.
+      command: that shows it; several stand in lines of their own.
       judged: its verdict rests on effects, so it counts in the correction for several looks.
     """
 

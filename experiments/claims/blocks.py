@@ -121,20 +121,20 @@ BEHAVIOURS = (
         "C06",
         "Shortcuts around 2 or 3 layers are good; around 1 the network behaves like a plain one",
         lambda workplace: span(workplace.study(SPAN)),
-        "./launch.sh study span --depths=56 --seeds=5 --config.epochs=12",
+        SPAN.command,
     ),
     Behaviour(
         "C13",
         "Scaling the branch or the shortcut by a factor below 1 makes training stable",
         lambda workplace: scale(workplace.study(SCALE)),
-        "./launch.sh study residual_scale --depths=56 --seeds=5 --config.epochs=12",
+        SCALE.command,
     ),
     Behaviour(
         "C26",
         "ImageNet top-5 errors from 18 to 152 layers; pre-activation helps 152 and 200 layers",
         lambda workplace: preactivation(workplace.study(PREACTIVATION)),
         "./launch.sh train --config=configs/imagenet.py:model=preact_resnet152 "
-        "--workdir=runs/preact152",
+        f"--workdir=runs/preact152\n{PREACTIVATION.command}",
         judged=False,
     ),
 )

@@ -119,20 +119,20 @@ BEHAVIOURS = (
         "C04",
         "Plain networks get worse with depth, in training error; residual ones do not",
         lambda workplace: degradation(workplace.study(DEGRADATION)),
-        "./launch.sh study degradation --depths=20,56 --seeds=5",
+        DEGRADATION.command,
     ),
     Behaviour(
         "C07",
         "On CIFAR-10 ResNet-20 reaches 91.87 %, ResNet-34 92.88 %, ResNet-50 93.31 %",
         lambda workplace: cifar(workplace.study(DEGRADATION)),
         "./launch.sh train --config=configs/cifar.py:depth=56 --workdir=runs/cifar56 "
-        "--config.schedule='step:factor=0.5,epochs=10'",
+        f"--config.schedule=step:every_epochs=10,factor=0.5\n{DEGRADATION.command}",
         judged=False,
     ),
     Behaviour(
         "C31",
         "A deeper plain network underfits: its training error is worse too",
         lambda workplace: underfitting(workplace.study(DEGRADATION)),
-        "./launch.sh study underfitting",
+        DEGRADATION.command,
     ),
 )

@@ -264,7 +264,7 @@ CLAIMS = (
         "C25",
         "ResNet-18 to 152 take 1.8 to 11.3 G multiply-adds, below VGG-16's 15.3 and VGG-19's 19.6",
         _resnets,
-        "./launch.sh analyze --compare=resnet50:strided=1x1,resnet152:strided=1x1,vgg16,vgg19",
+        f"./launch.sh analyze --compare={','.join(map(short, PAPER.values()))},vgg16,vgg19",
     ),
     Claim(
         "C27",

@@ -254,7 +254,7 @@ CLAIMS = (
         "C21",
         "The last layer of LeNet has 48k weights, AlexNet's 26M, VGG's 102M",
         _first_dense,
-        "./launch.sh analyze alexnet",
+        "./launch.sh analyze --compare=lenet5,alexnet:grid=5,alexnet,vgg16",
     ),
     Claim(
         "C24",

@@ -63,7 +63,7 @@ def row(claim: Claim) -> dict[str, str]:
         "ours": claim.ours,
         "p_holm": _probability(claim.finding),
         "why": claim.finding.why,
-        "command": claim.command,
+        "command": "; ".join(claim.command.splitlines()),
     }
 
 
@@ -138,7 +138,7 @@ def _stands(effect: Effect) -> str:
 
 def _reason(claim: Claim) -> str:
     lines = textwrap.wrap(f"{claim.id}  {claim.finding.why}", _WIDTH, subsequent_indent=" " * 5)
-    return "\n".join([*lines, *([f"     {claim.command}"] if claim.command else [])])
+    return "\n".join([*lines, *(f"     {line}" for line in claim.command.splitlines())])
 
 
 def as_csv(claims: Sequence[Claim]) -> str:
@@ -197,7 +197,7 @@ def as_page(claims: Sequence[Claim]) -> str:
 def _section(claim: Claim) -> str:
     parts = [f"## {claim.id}: {claim.claim}"]
     if claim.command:
-        parts.append(f"    {claim.command}")
+        parts.append(textwrap.indent(claim.command, "    "))
     for table in tables(claim.finding):
         if len(table.rows) > LONGEST_ON_PAGE:
             parts.append(

@@ -155,19 +155,21 @@ BEHAVIOURS = (
         "C12",
         "DeepNet reaches 92.47 % on CIFAR-10, with dropout 0.3 before the classifier 93.15 %",
         lambda workplace: dropout(workplace.study(DROPOUT)),
-        "./launch.sh train --config=configs/deepnet.py:dropout=0.3 --workdir=runs/deepnet",
+        "./launch.sh train --config=configs/deepnet.py:dropout=0.3 --workdir=runs/deepnet0.3\n"
+        "./launch.sh train --config=configs/deepnet.py:dropout=0 --workdir=runs/deepnet0\n"
+        f"{DROPOUT.command}",
         judged=False,
     ),
     Behaviour(
         "C29",
         "A wide network of 50 layers beats one of 152 layers, and parallelises better",
         lambda workplace: width(workplace.study(WIDTH)),
-        "./launch.sh study width --depths=50 --seeds=5",
+        WIDTH.command,
     ),
     Behaviour(
         "C30",
         "In a DenseNet every layer sees all earlier ones; fewer parameters are as accurate",
         lambda workplace: dense(workplace.study(DENSE)),
-        "./launch.sh study densenet --depths=14 --seeds=5",
+        DENSE.command,
     ),
 )

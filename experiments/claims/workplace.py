@@ -58,6 +58,18 @@ class Trial:
             seeds=self.seeds,
         )
 
+    @property
+    def command(self) -> str:
+        """What runs it alone, in the folder that the claims read by default."""
+        options = [
+            *([f"--arms={','.join(self.arms)}"] if self.arms else []),
+            *([f"--depths={','.join(map(str, self.depths))}"] if self.depths else []),
+            f"--seeds={self.seeds}",
+            *(f"--config.{field}" for field in self.overrides),
+            f"--workdir=runs/claims/{self.name}",
+        ]
+        return f"./launch.sh study {self.study} {' '.join(options)}"
+
     def rows(self) -> list[Row]:
         """Its runs."""
         return grid.expand(self.declared(), [f"--config.{field}" for field in self.overrides])
