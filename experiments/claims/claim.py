@@ -45,7 +45,9 @@ class Number:
         step = self.step or 10.0**-self._decimals
         steps = self.ours / step
         wanted = round(float(self.reported.replace(",", "")) / step)
-        return wanted in (round(steps), math.floor(steps))
+        # nobody who has 0.9 prints 0: cutting is for numbers of some digits
+        cut = math.floor(steps) if wanted else round(steps)
+        return wanted in (round(steps), cut)
 
     @property
     def _decimals(self) -> int:
@@ -60,6 +62,23 @@ class Number:
             return f"{self.ours:,}"
         leading = math.floor(math.log10(abs(self.ours))) if self.ours else 0
         return f"{self.ours:,.{max(self._decimals + 1, 2 - leading)}f}"
+
+
+def told(numbers: Sequence[Number]) -> str:
+    """Which numbers are right, and which are not, in a sentence or two.
+
+    >>> told([Number("layers", "5", 5), Number("weights", "60", 71, "k")])
+    'Right: layers. Wrong: weights, 71 k and not 60 k.'
+    """
+    right = "; ".join(number.what for number in numbers if number.agrees)
+    wrong = "; ".join(
+        f"{number.what}, {_joined(number.shown, number.unit)} and not "
+        f"{_joined(number.reported, number.unit)}"
+        for number in numbers
+        if not number.agrees
+    )
+    parts = [f"{name}: {which}." for name, which in (("Right", right), ("Wrong", wrong)) if which]
+    return " ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +168,7 @@ class Finding:
         if not all(number.agrees for number in self.numbers):
             return REFUTED
         if not self.effects:
-            return CONFIRMED
+            return CONFIRMED if self.numbers else NOT_SHOWN
         if self.corrected < LEVEL:
             if any(effect.reversed for effect in self.effects):
                 return REFUTED

@@ -52,18 +52,20 @@ def _by_depth(study: Study) -> Picture:
 def underfitting(study: Study) -> Finding:
     """C31: the deeper plain network has a higher training error, not only a higher test error."""
     deep, shallow = ("plain", DEEP), ("plain", SHALLOW)
+    rises = {
+        name: Effect(
+            f"plain, {name}, {DEEP} over {SHALLOW} layers",
+            seeds.difference(study, deep, shallow, metric),
+        )
+        for metric, name in seeds.NAMES.items()
+    }
+    said = ", ".join(f"{name} {rise.says('higher', 'lower')}" for name, rise in rises.items())
     return Finding(
         (),
-        "The same runs as C04: both errors of the deeper plain network are higher, so it is the "
-        "fit that fails; overfitting would lower the training error.",
+        f"The same runs as C04; the deeper plain network's {said}. A fit that fails raises both; "
+        "overfitting would raise the test error alone.",
         (seeds.error_table(study),),
-        effects=tuple(
-            Effect(
-                f"plain, {name}, {DEEP} over {SHALLOW} layers",
-                seeds.difference(study, deep, shallow, metric),
-            )
-            for metric, name in seeds.NAMES.items()
-        ),
+        effects=tuple(rises.values()),
     )
 
 

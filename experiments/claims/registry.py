@@ -8,6 +8,7 @@ from experiments.claims import (
     depth,
     gradients,
     identity,
+    inception,
     looking,
     machine,
     operations,
@@ -22,7 +23,7 @@ from experiments.claims.claim import Claim
 from experiments.claims.workplace import Workplace
 from resnets.errors import UserError
 
-COUNTED = (parameters, windows, operations, complexity, machine, shift, identity)
+COUNTED = (parameters, windows, operations, inception, complexity, machine, shift, identity)
 """Modules with a tuple CLAIMS each: counted, projected or computed, the same on every machine."""
 
 OBSERVED = (depth, looking, blocks, shapes, gradients, profile)

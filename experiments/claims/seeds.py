@@ -18,6 +18,9 @@ NAMES = {TRAIN: "training error", TEST: "test error"}
 MARGIN = 2.0
 """Points of error: our reading of `no worse` is a difference below it."""
 
+GUESSING = 90.0
+"""Percent of errors of a network that says any one of the ten digits always."""
+
 Group = tuple[str, int]
 """Arm and depth."""
 
@@ -25,7 +28,8 @@ Group = tuple[str, int]
 def errors(study: Study, group: Group, metric: Metric) -> tuple[float, ...]:
     """Final errors of an arm at a depth, percent, in the order of the seeds.
 
-    A run whose loss was not finite at its end counts as guessing wrong always.
+    A run whose loss was not finite at its end counts as guessing. (Reports of studies leave such
+    runs out of their means and list them; here a claim about stability would lose its evidence.)
 
     Raises:
       RunError: the trial has no such runs.
@@ -34,7 +38,7 @@ def errors(study: Study, group: Group, metric: Metric) -> tuple[float, ...]:
     if not runs:
         raise RunError(f"{study.path} has no runs of {group[0]} at {group[1]} layers")
     found = finals(runs, metric)
-    return tuple(found.get(seed, 100.0) for seed in sorted(run.seed for run in runs))
+    return tuple(found.get(seed, GUESSING) for seed in sorted(run.seed for run in runs))
 
 
 def difference(study: Study, first: Group, second: Group, metric: Metric) -> tuple[float, ...]:
