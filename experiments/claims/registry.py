@@ -9,11 +9,12 @@ from experiments.claims import (
     gradients,
     identity,
     inception,
-    looking,
+    lesioned,
     machine,
     operations,
     parameters,
     profile,
+    responding,
     shapes,
     shift,
     windows,
@@ -26,7 +27,7 @@ from resnets.errors import UserError
 COUNTED = (parameters, windows, operations, inception, complexity, machine, shift, identity)
 """Modules with a tuple CLAIMS each: counted, projected or computed, the same on every machine."""
 
-OBSERVED = (depth, looking, blocks, shapes, gradients, profile)
+OBSERVED = (depth, responding, lesioned, blocks, shapes, gradients, profile)
 """Modules with a tuple BEHAVIOURS each: they rest on runs or measurements."""
 
 CLAIMS: dict[str, Claim] = dict(

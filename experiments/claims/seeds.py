@@ -52,6 +52,18 @@ def left_of(margin: float, values: Sequence[float]) -> tuple[float, ...]:
     return tuple(margin - value for value in values)
 
 
+@functools.cache
+def committed(study: str) -> dict[Group, float]:
+    """Mean training error, percent, in the committed results of a whole study."""
+    found: dict[Group, list[float]] = {}
+    file = Path(__file__).parents[1] / "results" / f"{study}.csv"
+    with file.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            group = row["arm"], int(row["depth"])
+            found.setdefault(group, []).append(float(row["train_error_pct"] or GUESSING))
+    return {group: statistics.fmean(values) for group, values in found.items()}
+
+
 def groups(study: Study) -> list[Group]:
     """Arms and depths in the order of the manifest."""
     return list(dict.fromkeys((run.arm, run.depth) for run in study.runs))

@@ -5,7 +5,17 @@ import json
 
 import pytest
 
-from experiments.claims import blocks, depth, gradients, looking, profile, registry, shapes
+from experiments.claims import (
+    blocks,
+    depth,
+    gradients,
+    lesioned,
+    looking,
+    profile,
+    registry,
+    responding,
+    shapes,
+)
 from experiments.claims.behaviour import Behaviour, judged
 from experiments.claims.claim import NOT_RUN, Finding
 from experiments.claims.workplace import MissingError, Workplace
@@ -127,7 +137,7 @@ def test_scaling_must_help_in_every_arm(tmp_path, unscaled, wanted):
 @pytest.mark.parametrize(
     ("half", "wanted"), [(1.2, "confirmed"), (2.8, "not shown"), (5.0, "refuted")]
 )
-def test_half_the_parameters_may_cost_two_points(tmp_path, half, wanted):
+def test_half_the_parameters_may_cost_two_points(tmp_path, monkeypatch, half, wanted):
     errors = {("half", 14): half, ("residual", 14): 1.0}
     study = fake(
         tmp_path,
@@ -135,6 +145,8 @@ def test_half_the_parameters_may_cost_two_points(tmp_path, half, wanted):
         ("half", "residual"),
         (14,),
     )
+    monkeypatch.setattr(shapes.networks, "parameters", lambda spec: 1_000_000)
+    monkeypatch.setattr(shapes, "sees_all", lambda: True)
     finding = dataclasses.replace(shapes.dense(study), numbers=())
     assert verdict(finding) == wanted
 
@@ -177,6 +189,26 @@ def groups(plain, residual, deep):
     return {key: [make(value + 0.1 * seed) for seed in range(5)] for key, value in found.items()}
 
 
+@pytest.mark.parametrize(("diverged", "left"), [([1], [0, 2]), ([0, 1, 2], [])])
+def test_a_seed_of_which_a_run_diverged_is_not_looked_at(tmp_path, monkeypatch, diverged, left):
+    arms = ("plain", "residual")
+    study = fake(tmp_path / "s", table(FAILS), arms, (20, 56), seeds=3)
+    for seed in diverged:
+        (study.path / "runs" / f"plain-d20-s{seed}" / "done.json").unlink()
+    monkeypatch.setattr(looking.trained, "restore", lambda place: place.name)
+    place, study = Workplace(tmp_path), read_study(study.path)
+    if not left:
+        with pytest.raises(RunError, match="has diverged"):
+            looking.each_run(place, "names", study, look)
+        return
+    found = looking.each_run(place, "names", study, look)
+    assert found["residual", 56] == [f"residual-d56-s{seed}" for seed in left]
+
+
+def look(name):
+    return name
+
+
 def make(rise):
     return {"whole": 1.0, "without": {"stage1/block1": 1.0 + rise, "stage2/block1": 1.0 + rise}}
 
@@ -185,29 +217,51 @@ def make(rise):
     ("rises", "wanted"),
     [
         ((50.0, 5.0, 1.0), "confirmed"),
-        ((50.0, 50.2, 1.0), "not shown"),
+        ((50.0, 9.8, 1.0), "not shown"),
         ((20.0, 5.0, 1.0), "refuted"),  # a plain network that survives
         ((50.0, 5.0, 30.0), "refuted"),  # a deep residual one that does not
+        ((50.0, 25.0, 5.0), "refuted"),  # a shallow residual one that does not
     ],
 )
 def test_lesions_follow_the_rise_of_the_error(rises, wanted):
     found = groups(*rises)
     for seed, run in enumerate(found["residual", 20]):
         run["without"] = {name: v + 0.5 * (seed % 2) for name, v in run["without"].items()}
-    assert verdict(looking.ensemble(found)) == wanted
+    finding = lesioned.ensemble(found)
+    assert verdict(finding) == wanted
+    words = ("little" if r < 9 else "more" if r > 11 else "not clearly little" for r in rises[1:])
+    assert "loses {} with 20 layers, {} with 56 layers".format(*words) in finding.why
 
 
-@pytest.mark.parametrize(("residual", "wanted"), [(0.6, "confirmed"), (1.4, "refuted")])
-def test_responses_follow_the_standard_deviations(residual, wanted):
-    def run(std, ratio):
-        return {"responses": {"stage1/block0/bn1": std}, "ratios": ratio}
+@pytest.mark.parametrize(
+    ("residual", "untrained", "wanted"),
+    [
+        (0.6, 1.0, "confirmed"),
+        (1.4, 1.0, "refuted"),  # more than plain
+        (0.95, 1.0, "refuted"),  # a little less than plain is not small
+        (0.6, 0.6, "refuted"),  # small, and not learned
+    ],
+)
+def test_responses_follow_the_standard_deviations(residual, untrained, wanted):
+    def run(std, before=untrained):
+        def one(std):
+            return {"responses": {"stage1/block0": std}, "ratios": {"stage1/block0": std / 2}}
+
+        return {"trained": one(std), "untrained": one(before)}
 
     found = {
-        ("plain", 20): [run(1.0 + 0.01 * s, {}) for s in range(5)],
-        ("residual", 20): [run(residual + 0.02 * s, {"stage1/block0": 0.4}) for s in range(5)],
-        ("residual", 56): [run(0.3, {"stage1/block0": 0.2 + 0.01 * s}) for s in range(5)],
+        ("plain", 20): [run(1.0 + 0.01 * s) for s in range(5)],
+        ("residual", 20): [run(residual + 0.015 * s) for s in range(5)],
+        ("residual", 56): [run(0.3 + 0.01 * s) for s in range(5)],
     }
-    assert verdict(looking.small(found)) == wanted
+    finding = responding.small(found)
+    assert verdict(finding) == wanted
+    assert "response is smaller by" in finding.why
+
+
+def test_what_is_added_is_the_last_response_of_a_block():
+    layers = {"bn1": 9.0, "stage1/block0/bn1": 5.0, "stage1/block0/bn2": 2.0}
+    assert responding.last(layers | {"stage1/block0/shortcut_bn": 7.0}) == {"stage1/block0": 2.0}
 
 
 def kinds(norm, input_s=0.5):
@@ -225,17 +279,18 @@ def kinds(norm, input_s=0.5):
         ],
         "operations": [],
         "step_s": 12.0,
-        "batch_s": 0.01,
         "explained": 1.0,
     }
 
 
 @pytest.mark.parametrize(
     ("norm", "input_s", "wanted"),
-    [(3.0, 0.5, "confirmed"), (1.0, 0.5, "refuted"), (3.0, 1.9, "refuted")],
+    [(3.0, 0.5, "confirmed"), (1.0, 0.5, "refuted"), (3.0, 4.5, "refuted")],
 )
 def test_a_profile_follows_the_seconds(norm, input_s, wanted):
-    assert verdict(profile.read(kinds(norm, input_s))) == wanted
+    finding = profile.read(kinds(norm, input_s))
+    assert verdict(finding) == wanted
+    assert all("5 profiles" in effect.text() for effect in finding.effects)
 
 
 def kernel(output, products, *shares, phase="backward"):
@@ -270,7 +325,7 @@ def test_a_kernel_is_what_it_writes(given, wanted):
     assert profile.by_kind([given], {"fusion.1": 2.0}, {"a/conv": 400}) == {wanted: 2.0}
 
 
-def test_vanishing_follows_the_gradients(tmp_path):
+def test_vanishing_follows_the_gradients(tmp_path, monkeypatch):
     def found(heads):
         by_form = dict.fromkeys(gradients.FORMS, -0.5) | {
             "sigmoid": -10.0,
@@ -284,7 +339,7 @@ def test_vanishing_follows_the_gradients(tmp_path):
     (one,) = gradients.BEHAVIOURS
     for number, (heads, wanted) in enumerate([(-2.0, "confirmed"), (-12.0, "refuted")]):
         place = Workplace(tmp_path / str(number))
-        place.measured("gradients", lambda heads=heads: found(heads))
+        monkeypatch.setattr(Workplace, "measured", lambda *_, heads=heads: found(heads))
         values = one.finding(place)
         spread = [
             dataclasses.replace(e, values=tuple(v + 0.01 * n for n, v in enumerate(e.values)))
@@ -293,13 +348,19 @@ def test_vanishing_follows_the_gradients(tmp_path):
         assert verdict(dataclasses.replace(values, effects=tuple(spread))) == wanted
 
 
-def test_stacked_sigmoids_lose_gradient_with_depth_and_shortcuts_keep_it():
+def test_stacked_sigmoids_lose_gradient_with_depth_and_shortcuts_keep_it(monkeypatch):
+    monkeypatch.setattr(gradients, "_BATCH", 16)
     form = gradients.FORMS["sigmoid"]
-    shallow, deep = (gradients.decades(form, layers, 2) for layers in (2, 6))
-    kept = gradients.decades(gradients.FORMS["sigmoid, shortcuts"], 6, 2)
+    shallow, deep = (gradients.decades(form, layers, 2) for layers in (2, 4))
+    kept = gradients.decades(gradients.FORMS["sigmoid, shortcuts"], 4, 2)
     assert max(deep) < min(shallow) < 0
     assert min(kept) > max(deep)
     assert gradients.steepest_sigmoid() == 0.25
+
+
+def test_vanishing_says_what_training_came_to():
+    said = gradients._trained({("sigmoid", 8): 88.86} | {(a, 8): 1.0 for a in gradients._HELPED})
+    assert "sigmoid-heads of 8 layers 1.0 % (without: 88.9 %)" in said
 
 
 # --- what has not been run ---------------------------------------------------------------------

@@ -177,8 +177,8 @@ def claim():
 
 def test_a_claim_is_printed_with_its_numbers_its_reason_its_command_and_its_tables():
     assert render.as_text([claim()], detailed=True).splitlines() == [
-        "id   verdict  claim        reported      ours",
-        "C99  refuted  Five layers",
+        "id   verdict  claim        reported      ours  seconds",
+        "C99  refuted  Five layers                          0.0",
         "     differs    layers     5 in all  6 in all",
         "",
         "C99  Because.",
@@ -194,7 +194,15 @@ def test_a_claim_is_printed_with_its_numbers_its_reason_its_command_and_its_tabl
 def test_all_claims_are_printed_without_tables_and_counted():
     text = render.as_text([claim(), claim()], detailed=False)
     assert "Sizes" not in text
-    assert text.endswith("2 claims: 2 refuted")
+    assert text.endswith("2 claims: 2 refuted; 0 s")
+
+
+def test_what_claims_share_is_counted_once():
+    spent = [{"trial": 100.0, "C98": 1.0}, {"trial": 100.0, "C99": 20.4}]
+    found = [Finding((Number("", "5", 5),), "", spent=one) for one in spent]
+    claims = [Claim(f"C9{n}", "", lambda one=one: one) for n, one in enumerate(found)]
+    assert [render.row(one)["seconds"] for one in claims] == ["101", "120"]
+    assert render.summary(claims).endswith("; 121 s")
 
 
 def test_csv_and_json_hold_the_same_row():
@@ -224,7 +232,9 @@ def test_the_verb_prints_the_chosen_claims_and_writes_files(capsys, tmp_path):
     assert main(argv) == 0
     found = [content["id"] for content in json.loads(capsys.readouterr().out)]
     assert found == ["C01", "C16"]
-    assert target.read_text().splitlines()[0] == "id,verdict,claim,reported,ours,p_holm,why,command"
+    assert target.read_text().splitlines()[0] == (
+        "id,verdict,claim,reported,ours,p_holm,seconds,why,command"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,18 +263,20 @@ def test_the_name_of_the_study_comes_first(capsys):
 
 @pytest.mark.parametrize("name", sorted(set(QUICK) - {"C03", "C08", "C10", "C22", "C24"}))
 def test_a_committed_row_is_what_the_code_gives(name):
-    assert render.row(registry.CLAIMS[name]) == committed()[name]
+    timed = {"seconds": committed()[name]["seconds"]}
+    assert render.row(registry.CLAIMS[name]) | timed == committed()[name]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SLOW)
 def test_a_committed_row_of_many_networks_is_what_the_code_gives(name):
-    assert render.row(registry.CLAIMS[name]) == committed()[name]
+    timed = {"seconds": committed()[name]["seconds"]}
+    assert render.row(registry.CLAIMS[name]) | timed == committed()[name]
 
 
 def test_the_committed_page_has_the_committed_rows():
     page = (ROOT / "docs/claims.md").read_text(encoding="utf-8")
-    names = ("id", "verdict", "claim", "reported", "ours", "p_holm", "why")
+    names = ("id", "verdict", "claim", "reported", "ours", "p_holm", "seconds", "why")
     lines = [f"| {' | '.join(row[name] for name in names)} |" for row in committed().values()]
     assert [line for line in lines if line not in page] == []
 
@@ -272,4 +284,7 @@ def test_the_committed_page_has_the_committed_rows():
 @pytest.mark.slow
 def test_every_committed_row_has_a_verdict():
     verdicts = {row["verdict"] for row in committed().values()}
+    times = [float(row["seconds"]) for row in committed().values()]
+    assert max(times) < 6 * 60
+    assert sum(times) < 2 * 60 * 60  # trials that claims share are counted with each
     assert verdicts <= {"confirmed", "refuted", "not shown", "inconsistent", "not testable here"}
