@@ -127,17 +127,51 @@ def test_spans_follow_the_errors(tmp_path, errors, wanted):
     assert verdict(blocks.span(study)) == wanted
 
 
-@pytest.mark.parametrize(("unscaled", "wanted"), [(40.0, "confirmed"), (5.0, "refuted")])
-def test_scaling_must_help_in_every_arm(tmp_path, unscaled, wanted):
-    errors = {("branch0.1", 56): 2.0, ("shortcut0.5", 56): 30.0, ("unscaled", 56): unscaled}
-    study = fake(tmp_path, table(errors), ("branch0.1", "shortcut0.5", "unscaled"), (56,))
-    assert verdict(blocks.scale(study)) == wanted
+@pytest.mark.parametrize(
+    ("unscaled", "shortcut", "wanted", "says"),
+    [
+        (40.0, 30.0, "confirmed", ("lower by 38.0", "lower by 9.98")),
+        (40.0, 60.0, "refuted", ("lower by 38.0", "higher by 20.0")),
+        (1.0, 0.5, "refuted", ("higher by 1.00", "lower by 0.5")),
+    ],
+)
+def test_scaling_is_asked_of_branch_and_shortcut_apart(tmp_path, unscaled, shortcut, wanted, says):
+    errors = {("branch0.1", 56): 1.8, ("branch0.2", 56): 2.2, ("shortcut0.5", 56): shortcut}
+    wide = {("unscaled", 56): unscaled}
+
+    def error(arm, depth, seed):
+        noise = (
+            (0.0, 3.0, -3.1, 6.0, -5.9)[seed] if arm == "unscaled" and wanted == "confirmed" else 0
+        )
+        return (errors | wide)[arm, depth] + noise + 0.01 * ((seed * (2 + len(arm))) % 5)
+
+    arms = ("branch0.1", "branch0.2", "shortcut0.5", "unscaled")
+    finding = blocks.scale(fake(tmp_path, error, arms, (56,)))
+    branch, other = finding.why.split("factor on the shortcut")[-2:]
+    assert verdict(dataclasses.replace(finding, effects=finding.effects[::2])) == wanted
+    assert says[0][:-2] in branch
+    assert says[1][:-1] in other
+
+
+def test_a_wide_network_is_judged_by_errors_and_by_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(shapes.networks, "macs", lambda spec: 11_400_000_000)
+    errors = {("wide", 50): 1.0, ("thin", 50): 4.0}
+    study = fake(tmp_path, table(errors), ("wide", "thin"), (50,))
+    assert verdict(shapes.width(study)) == "not shown"  # all runs took as long
+    for seed in range(5):
+        file = study.path / "runs" / f"wide-d50-s{seed}" / "done.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"wall_s": 10.0 + seed}))
+    assert verdict(shapes.width(read_study(study.path))) == "confirmed"
+    monkeypatch.setattr(shapes.networks, "macs", lambda spec: len(spec))
+    assert verdict(shapes.width(read_study(study.path))) == "refuted"
 
 
 @pytest.mark.parametrize(
-    ("half", "wanted"), [(1.2, "confirmed"), (2.8, "not shown"), (5.0, "refuted")]
+    ("half", "wanted"), [(1.2, "confirmed"), (1.8, "not shown"), (5.0, "refuted")]
 )
-def test_half_the_parameters_may_cost_two_points(tmp_path, monkeypatch, half, wanted):
+def test_half_the_parameters_may_cost_half_as_many_errors_again(
+    tmp_path, monkeypatch, half, wanted
+):
     errors = {("half", 14): half, ("residual", 14): 1.0}
     study = fake(
         tmp_path,
@@ -348,13 +382,12 @@ def test_vanishing_follows_the_gradients(tmp_path, monkeypatch):
         assert verdict(dataclasses.replace(values, effects=tuple(spread))) == wanted
 
 
-def test_stacked_sigmoids_lose_gradient_with_depth_and_shortcuts_keep_it(monkeypatch):
+def test_stacked_sigmoids_lose_gradient_and_shortcuts_keep_it(monkeypatch):
     monkeypatch.setattr(gradients, "_BATCH", 16)
     form = gradients.FORMS["sigmoid"]
-    shallow, deep = (gradients.decades(form, layers, 2) for layers in (2, 4))
+    lost = gradients.decades(form, 4, 2)
     kept = gradients.decades(gradients.FORMS["sigmoid, shortcuts"], 4, 2)
-    assert max(deep) < min(shallow) < 0
-    assert min(kept) > max(deep)
+    assert max(lost) < min(kept) < 0
     assert gradients.steepest_sigmoid() == 0.25
 
 

@@ -48,7 +48,7 @@ def test_every_listed_claim_has_one_row():
         ("C10", "inconsistent", ["1,057,962"]),
         ("C11", "refuted", ["5; 5; 72.0 %; 28.0 %"]),
         ("C16", "confirmed", ["25; 13"]),
-        ("C17", "confirmed", ["0.00; yes"]),
+        ("C17", "refuted", ["0.00; no; yes"]),
         ("C18", "confirmed", ["16,384; 576; 0"]),
         ("C21", "confirmed", ["48.0 k", "26.2 M", "102.8 M"]),
         ("C22", "inconsistent", ["7.46 MB", "124.1 k", "480.5 M"]),

@@ -7,7 +7,15 @@ import dataclasses
 
 import pytest
 
-from experiments.claims import inception, networks, operations, parameters, shift, windows
+from experiments.claims import (
+    complexity,
+    inception,
+    networks,
+    operations,
+    parameters,
+    shift,
+    windows,
+)
 from experiments.claims.claim import Number, told
 from resnets.models.lenet import LeNet
 from resnets.models.residual_block import Block
@@ -67,6 +75,13 @@ def test_a_module_without_bottlenecks_is_told_apart(monkeypatch):
     assert finding.verdict == "refuted"
     assert "Right: naive; channels." in finding.why
     assert "Wrong: with bottlenecks, 854.2 M and not 358 M; sum of its rows, 854" in finding.why
+
+
+def test_who_is_efficient_follows_accuracies_operations_and_weights():
+    accuracy, work = {"a": 70.0, "b": 60.0}, {"a": 20, "b": 30}
+    assert complexity.efficient(accuracy, work, {"a": 9, "b": 9}) == ("a", {"a"})
+    assert complexity.efficient(accuracy, work, {"a": 9, "b": 1}) == ("b", {"a"})
+    assert complexity.efficient(accuracy, {"a": 40, "b": 30}, {"a": 9, "b": 9})[1] == {"a", "b"}
 
 
 def test_a_ratio_of_the_right_size_is_not_called_wrong():
