@@ -166,6 +166,20 @@ def _trained(errors: Mapping[seeds.Group, float]) -> str:
     )
 
 
+def _picture(found: Mapping[str, Mapping[str, list[float]]]) -> Picture:
+    return Picture(
+        "gradients",
+        "What of the gradient reaches the first layer, at initial values",
+        "Layers",
+        "First layer's gradient norm over the last's, powers of ten",
+        [
+            (name, depth, float(np.mean(by_depth[str(depth)])))
+            for name, by_depth in found.items()
+            for depth in DEPTHS
+        ],
+    )
+
+
 def _vanish(workplace: Workplace) -> Finding:
     forms = {name: dataclasses.asdict(form) for name, form in FORMS.items()}
     how = {"forms": forms, "depths": DEPTHS, "width": _WIDTH, "batch": _BATCH, "seeds": SEEDS}
@@ -214,19 +228,7 @@ def _vanish(workplace: Workplace) -> Finding:
             kept("sigmoid, shortcuts"),
             kept(_LAST),
         ),
-        charts=(
-            Picture(
-                "gradients",
-                "What of the gradient reaches the first layer, at initial values",
-                "Layers",
-                "First layer's gradient norm over the last's, powers of ten",
-                [
-                    (name, depth, float(np.mean(by_depth[str(depth)])))
-                    for name, by_depth in found.items()
-                    for depth in DEPTHS
-                ],
-            ),
-        ),
+        charts=(_picture(found),),
     )
 
 

@@ -138,7 +138,7 @@ def _list() -> int:
     print_table(rows, {1, 2})
     print(
         "minutes: about, for the default grid on digits and two CPU cores; -: not run yet; "
-        f"`study {CLAIMS} --help` explains the study of claims, which runs others at a size of its own",
+        f"`study {CLAIMS} --help` explains the study of claims, which runs others at its own size",
         file=sys.stderr,
     )
     return 0
