@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
+
 from experiments.claims import seeds
 from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Picture, Table
@@ -25,11 +27,23 @@ def strengths(run: Trained) -> dict[str, Any]:
     """
     train, _ = run.examples("train")
     first = run.initial_variables()
-    model = run.model.clone(bn_momentum=0.0)
-    _, settled = model.apply(first, train, train=True, mutable=["batch_stats"])
+    # a step keeps a share of the old statistics: what 0 and 1 become tells it, and the batch's own
+    zero, one = (
+        run.model.apply(
+            {
+                **first,
+                "batch_stats": jax.tree.map(lambda x, old=old: 0 * x + old, first["batch_stats"]),
+            },
+            train,
+            train=True,
+            mutable=["batch_stats"],
+        )[1]["batch_stats"]
+        for old in (0.0, 1.0)
+    )
+    settled = jax.tree.map(lambda low, high: low / (1 - (high - low)), zero, one)
     return {
         "trained": _strengths(run, run.variables),
-        "untrained": _strengths(run, {**first, **settled}),
+        "untrained": _strengths(run, {**first, "batch_stats": settled}),
     }
 
 

@@ -1,12 +1,15 @@
 """Verdicts of claims that rest on measurements: they follow what was measured."""
 
 import dataclasses
+import types
 
+import jax
 import pytest
 
 from experiments.claims import gradients, lesioned, looking, profile, responding
 from experiments.claims.behaviour import Behaviour, judged
 from experiments.claims.workplace import Workplace
+from resnets import models
 from resnets.analysis.kernels import Kernel, Share
 from resnets.errors import RunError
 from resnets.reports.results import read_study
@@ -195,3 +198,18 @@ def test_stacked_sigmoids_lose_gradient_and_shortcuts_keep_it(monkeypatch):
 def test_vanishing_says_what_training_came_to():
     said = gradients._trained({("sigmoid", 8): 88.86} | {(a, 8): 1.0 for a in gradients._HELPED})
     assert "sigmoid-heads of 8 layers 1.0 % (without: 88.9 %)" in said
+
+
+def test_untrained_responses_are_those_of_normalisation():
+    model = models.create("cifar_resnet8", num_classes=10)
+    images = jax.random.normal(jax.random.key(1), (16, 8, 8, 1))
+    first = jax.jit(lambda key: model.init(key, images, train=False))(jax.random.key(0))
+    run = types.SimpleNamespace(
+        model=model,
+        variables=first,
+        examples=lambda split: (images, None),
+        initial_variables=lambda: first,
+    )
+    untrained = responding.strengths(run)["untrained"]["responses"]
+    assert list(untrained) == [f"stage{n}/block0" for n in (1, 2, 3)]
+    assert list(untrained.values()) == pytest.approx([1.0] * 3, abs=1e-3)
