@@ -2,12 +2,13 @@
 
 import dataclasses
 import functools
+import time
 from collections.abc import Callable, Sequence
 
 from experiments.claims.claim import Claim, Finding
 from experiments.claims.effects import p_value
-from experiments.claims.workplace import MissingError, Workplace
-from resnets.errors import RunError
+from experiments.claims.workplace import Ledger, MissingError, Workplace
+from resnets.errors import RunError, UserError
 from resnets.reports.statistics import holm
 
 
@@ -19,7 +20,7 @@ class Behaviour:
       id: such as `C04`.
       claim: the statement, in our words.
       find: runs what is missing, if the workplace lets it, and reads the answer.
-      command: that shows it.
+      command: that shows it; several stand in lines of their own.
       judged: its verdict rests on effects, so it counts in the correction for several looks.
     """
 
@@ -31,12 +32,15 @@ class Behaviour:
 
     def finding(self, workplace: Workplace) -> Finding:
         """What we found; what is missing, if it is and is not to be run, or failed."""
+        ledger, began = Ledger(), time.monotonic()
         try:
-            return self.find(workplace)
-        except (MissingError, RunError) as error:
+            found = self.find(dataclasses.replace(workplace, ledger=ledger))
+        except (MissingError, RunError, UserError) as error:
             what = str(error)
-            failed = isinstance(error, RunError)
+            failed = not isinstance(error, MissingError)
             return Finding((), f"{what[:1].upper()}{what[1:]}.", missing=what, failed=failed)
+        own = time.monotonic() - began - ledger.now
+        return dataclasses.replace(found, spent={**ledger.spent, self.id: own})
 
 
 def judged(

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from experiments.claims.effects import LEVEL, Effect
 from resnets.columns import aligned
@@ -45,7 +46,9 @@ class Number:
         step = self.step or 10.0**-self._decimals
         steps = self.ours / step
         wanted = round(float(self.reported.replace(",", "")) / step)
-        return wanted in (round(steps), math.floor(steps))
+        # nobody who has 0.9 prints 0: cutting is for numbers of some digits
+        cut = math.floor(steps) if wanted else round(steps)
+        return wanted in (round(steps), cut)
 
     @property
     def _decimals(self) -> int:
@@ -60,6 +63,23 @@ class Number:
             return f"{self.ours:,}"
         leading = math.floor(math.log10(abs(self.ours))) if self.ours else 0
         return f"{self.ours:,.{max(self._decimals + 1, 2 - leading)}f}"
+
+
+def told(numbers: Sequence[Number]) -> str:
+    """Which numbers are right, and which are not, in a sentence or two.
+
+    >>> told([Number("layers", "5", 5), Number("weights", "60", 71, "k")])
+    'Right: layers. Wrong: weights, 71 k and not 60 k.'
+    """
+    right = "; ".join(number.what for number in numbers if number.agrees)
+    wrong = "; ".join(
+        f"{number.what}, {_joined(number.shown, number.unit)} and not "
+        f"{_joined(number.reported, number.unit)}"
+        for number in numbers
+        if not number.agrees
+    )
+    parts = [f"{name}: {which}." for name, which in (("Right", right), ("Wrong", wrong)) if which]
+    return " ".join(parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +143,7 @@ class Finding:
       failed: it was run, and failed.
       charts: pictures of the numbers.
       stated: the document's numbers where there are none of ours beside them.
+      spent: seconds that each trial, measurement or claim took that it rests on; claims share some.
     """
 
     numbers: tuple[Number, ...]
@@ -136,6 +157,12 @@ class Finding:
     failed: bool = False
     charts: tuple[Picture, ...] = ()
     stated: str = ""
+    spent: Mapping[str, float] = dataclasses.field(default_factory=dict, compare=False)
+
+    @property
+    def seconds(self) -> float:
+        """That it takes in an empty folder."""
+        return sum(self.spent.values())
 
     @property
     def verdict(self) -> str:
@@ -149,7 +176,7 @@ class Finding:
         if not all(number.agrees for number in self.numbers):
             return REFUTED
         if not self.effects:
-            return CONFIRMED
+            return CONFIRMED if self.numbers else NOT_SHOWN
         if self.corrected < LEVEL:
             if any(effect.reversed for effect in self.effects):
                 return REFUTED
@@ -177,7 +204,10 @@ class Claim:
     @functools.cached_property
     def finding(self) -> Finding:
         """What we found; looked for once."""
-        return self.find()
+        began = time.monotonic()
+        found = self.find()
+        own = {self.id: time.monotonic() - began}
+        return found if found.spent else dataclasses.replace(found, spent=own)
 
     @property
     def reported(self) -> str:

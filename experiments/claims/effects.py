@@ -32,11 +32,13 @@ class Effect:
       what: it is.
       values: one a seed.
       unit: of the values.
+      one: what each value is of; repeats of one program say less than seeds.
     """
 
     what: str
     values: tuple[float, ...]
     unit: str = "points"
+    one: str = "seed"
 
     @functools.cached_property
     def paired(self) -> Paired:
@@ -57,9 +59,15 @@ class Effect:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The 95 % t-interval of the mean; the whole axis for one seed."""
+        """The 95 % t-interval of the mean; the whole axis where no spread is known.
+
+        Values that are all equal, such as of networks that all guess one class, have none: they
+        would show any difference without doubt.
+        """
         low, high = self.paired.low, self.paired.high
-        return (-math.inf, math.inf) if low is None or high is None else (low, high)
+        if low is None or high is None or not self.paired.std:
+            return -math.inf, math.inf
+        return low, high
 
     @property
     def size(self) -> float | None:
@@ -82,12 +90,23 @@ class Effect:
         """Whether its interval lies below zero."""
         return self.n >= FEWEST_SEEDS and self.ends[1] < 0
 
+    def says(self, above: str, below: str) -> str:
+        """In words: `higher by 62.7 (50.0 to 75.4)`, or that neither is shown."""
+        low, high = self.ends
+        word = above if self.shown else below if self.reversed else ""
+        size = short(self.mean if self.shown or not word else -self.mean)
+        if not word:
+            return f"not shown to be {above} ({size}, {short(low)} to {short(high)})"
+        ends = (low, high) if self.shown else (-high, -low)
+        return f"{word} by {size} ({short(ends[0])} to {short(ends[1])})"
+
     def text(self) -> str:
         """`64.0 points (28.3 to 99.7, n 5, g 3.1)`."""
         low, high = self.ends
         size = "" if self.size is None else f", g {short(self.size)}"
         mean = f"{short(self.mean)} {self.unit}".rstrip()
-        return f"{mean} ({short(low)} to {short(high)}, n {self.n}{size})"
+        count = f"n {self.n}" if self.one == "seed" else f"{self.n} {self.one}s"
+        return f"{mean} ({short(low)} to {short(high)}, {count}{size})"
 
 
 def short(value: float) -> str:

@@ -87,9 +87,10 @@ def _identity() -> Finding:
             ),
             Number("values that a weightless pre-activation block changes", "0", first.changed),
         ),
-        f"Of {last.values:,} standard normal inputs {last.negative:,} are negative, and the block "
-        f"whose kernels are zero changes exactly these; the pre-activation form changes none, "
-        f"alone or {_BLOCKS} in a row. Compared bit by bit.",
+        f"Of {last.values:,} standard normal inputs {last.negative:,} are negative; with kernels "
+        f"of zero the block with ReLU after the addition changes {last.changed:,}, the "
+        f"pre-activation form {first.changed:,}, and {first.chain:,} after {_BLOCKS} in a row. "
+        "Compared bit by bit.",
         (
             Table(
                 f"Blocks of {_CHANNELS} channels with shortcut A; kernels random, {_SEEDS} seeds, "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.claims import networks
-from experiments.claims.claim import Claim, Finding, Number, Table
+from experiments.claims.claim import Claim, Finding, Number, Table, told
 
 THOUSAND, MILLION = 1e3, networks.MILLION
 
@@ -118,8 +118,9 @@ def _deepnet() -> Finding:
         (total, Number("sum of its table", f"{table:,}", ours)),
         f"Each of the {len(rows)} rows is right"
         + (f" but {', '.join(wrong)}" if wrong else "")
-        + f"; they add up to {missing:,} less than the total given, which no reading that we know "
-        f"of explains. Keras counts moving statistics: {trainable:,} are trainable.",
+        + f"; they add up to {table:,}, and the total given is {total.reported}"
+        + (f": {missing:,} more, which no reading that we know of explains" if missing else "")
+        + f". Keras counts moving statistics: {trainable:,} are trainable.",
         (
             Table(
                 "DeepNet, parameters and moving statistics of each layer",
@@ -180,12 +181,12 @@ def _first_dense() -> Finding:
     return Finding(
         (
             Number("LeNet", "48", first["lenet5"] / THOUSAND, "k"),
-            Number("AlexNet", "26", first["alexnet"] / MILLION, "M"),
+            Number("AlexNet, 5x5 map", "26", first["alexnet:grid=5"] / MILLION, "M"),
             Number("VGG", "102", first["vgg16"] / MILLION, "M"),
         ),
-        "The first layer after the feature maps is meant, not the last. AlexNet's map is 6x6; "
-        f"{first['alexnet:grid=5'] / MILLION:.1f} M belong to a 5x5 map, which a first convolution "
-        "without padding leaves of 224x224.",
+        "The first layer after the feature maps is meant, not the last. A 5x5 map is what a first "
+        "convolution without padding leaves of 224x224; the padded one of the published AlexNet "
+        f"leaves 6x6, and {first['alexnet'] / MILLION:.1f} M weights.",
         (
             Table(
                 "Weights of the first layer after the feature maps, biases left out",
@@ -205,15 +206,16 @@ def _googlenet() -> Finding:
         (spec, f"{networks.parameters(spec):,}", f"{alex / networks.parameters(spec):.1f}")
         for spec in ("alexnet", "googlenet")
     ]
+    numbers = (
+        Number("GoogLeNet", "5", google / MILLION, "M"),
+        Number("AlexNet over GoogLeNet", "12", alex / google, "times"),
+        Number("VGG-16's classifier", "123", vgg / MILLION, "M"),
+        Number("GoogLeNet's classifier", "1.0", last / MILLION, "M"),
+    )
     return Finding(
-        (
-            Number("GoogLeNet", "5", google / MILLION, "M"),
-            Number("AlexNet over GoogLeNet", "12", alex / google, "times"),
-            Number("VGG-16's classifier", "123", vgg / MILLION, "M"),
-            Number("GoogLeNet's classifier", "1.0", last / MILLION, "M"),
-        ),
-        "Counted without the auxiliary heads, which only training has; all but the classifier is "
-        f"{(google - last) / MILLION:.1f} M, which is not 5 M either.",
+        numbers,
+        f"{told(numbers)} Counted without the auxiliary heads, which only training has; all but "
+        f"the classifier is {(google - last) / MILLION:.1f} M.",
         (
             Table(
                 "Parameters",
@@ -252,9 +254,9 @@ CLAIMS = (
     ),
     Claim(
         "C21",
-        "The last layer of LeNet has 48k weights, AlexNet's 26M, VGG's 102M",
+        "The last layer of LeNet has 48k weights, AlexNet's 26M (5x5 map), VGG's 102M",
         _first_dense,
-        "./launch.sh analyze alexnet",
+        "./launch.sh analyze --compare=lenet5,alexnet:grid=5,alexnet,vgg16",
     ),
     Claim(
         "C24",

@@ -8,11 +8,13 @@ from experiments.claims import (
     depth,
     gradients,
     identity,
-    looking,
+    inception,
+    lesioned,
     machine,
     operations,
     parameters,
     profile,
+    responding,
     shapes,
     shift,
     windows,
@@ -22,10 +24,10 @@ from experiments.claims.claim import Claim
 from experiments.claims.workplace import Workplace
 from resnets.errors import UserError
 
-COUNTED = (parameters, windows, operations, complexity, machine, shift, identity)
+COUNTED = (parameters, windows, operations, inception, complexity, machine, shift, identity)
 """Modules with a tuple CLAIMS each: counted, projected or computed, the same on every machine."""
 
-OBSERVED = (depth, looking, blocks, shapes, gradients, profile)
+OBSERVED = (depth, responding, lesioned, blocks, shapes, gradients, profile)
 """Modules with a tuple BEHAVIOURS each: they rest on runs or measurements."""
 
 CLAIMS: dict[str, Claim] = dict(

@@ -32,7 +32,9 @@ it stopped; `--no-train` only reads, and says `not run yet` in place of a verdic
 onto the documents' machine (`hypothetical`: 1 GB/s to external memory, 1 MB inside, 1 TFLOP/s for
 matrices, 10 GFLOP/s for everything else). A claim is *confirmed* if each reported number is ours,
 rounded or cut to the digits given, *refuted* if one is not (the tables say which one), and
-*inconsistent* if the document's own numbers do not fit together. Multiply-adds count padded taps.
+*inconsistent* if the document's own numbers do not fit together although each part is right by some
+count (C10, C22, C25): there is no telling which was meant. Where one of two numbers that contradict
+each other is wrong by any count (C11, C23), the claim is refuted. Multiply-adds count padded taps.
 
 **Behaviours** are differences that the claim says are above zero: between networks trained on
 digits, paired by seed, at the final epoch, or between gradients at initial values, or between
@@ -48,6 +50,9 @@ The p-value of a claim is the largest of its effects', as all must hold; against
 those that are reversed, times the number of effects. `p_holm` corrects it for the number of claims
 that rest on runs (Holm); a claim that has not been run counts with 1.
 
+`seconds` is what a claim takes in an empty folder, on two CPU cores that nothing else uses: its
+trial, which some claims share, its measurement and its counts.
+
 **Training on CIFAR-10 or ImageNet** is *not testable here*: the row states the command and the
 published reference, and shows the same comparison on digits, which decides nothing.
 """
@@ -62,9 +67,17 @@ def row(claim: Claim) -> dict[str, str]:
         "reported": claim.reported,
         "ours": claim.ours,
         "p_holm": _probability(claim.finding),
+        "seconds": _seconds(claim.finding),
         "why": claim.finding.why,
-        "command": claim.command,
+        "command": "; ".join(claim.command.splitlines()),
     }
+
+
+def _seconds(finding: Finding) -> str:
+    """In an empty folder; tenths where there are few."""
+    if finding.missing:
+        return ""
+    return f"{finding.seconds:.{0 if finding.seconds >= 10 else 1}f}"
 
 
 def _probability(finding: Finding) -> str:
@@ -79,16 +92,16 @@ def effects_table(finding: Finding) -> Table:
             effect.what,
             effect.unit,
             *(short(value) for value in (effect.mean, *effect.ends)),
-            str(effect.n),
+            f"{effect.n} {effect.one}s",
             "" if effect.size is None else short(effect.size),
             f"{effect.p:.2g}",
         )
         for effect in finding.effects
     ]
-    title = "Differences by seed, which the claim says are above zero"
+    title = "Differences, which the claim says are above zero"
     if finding.testable:
         title += f"; corrected for all claims that rest on runs, p is {_probability(finding)}"
-    headings = ("difference", "unit", "mean", "95 % from", "to", "seeds", "effect size g", "p")
+    headings = ("difference", "unit", "mean", "95 % from", "to", "over", "effect size g", "p")
     return Table(title, headings, rows)
 
 
@@ -98,9 +111,11 @@ def tables(finding: Finding) -> tuple[Table, ...]:
 
 
 def summary(claims: Sequence[Claim]) -> str:
-    """How many claims have each verdict."""
+    """How many claims have each verdict, and the seconds that all took: what they share, once."""
     counts = collections.Counter(claim.finding.verdict for claim in claims)
-    return f"{len(claims)} claims: " + ", ".join(f"{n} {name}" for name, n in counts.most_common())
+    verdicts = ", ".join(f"{n} {name}" for name, n in counts.most_common())
+    spent = {name: s for claim in claims for name, s in claim.finding.spent.items()}
+    return f"{len(claims)} claims: {verdicts}; {sum(spent.values()):,.0f} s"
 
 
 def as_text(claims: Sequence[Claim], detailed: bool) -> str:
@@ -118,18 +133,18 @@ def as_text(claims: Sequence[Claim], detailed: bool) -> str:
 
 def _rows(claims: Sequence[Claim]) -> str:
     """A row for each claim, and one below it for each of its numbers."""
-    rows = [("id", "verdict", "claim", "reported", "ours")]
+    rows = [("id", "verdict", "claim", "reported", "ours", "seconds")]
     for claim in claims:
-        rows.append((claim.id, claim.finding.verdict, claim.claim, "", ""))
+        rows.append((claim.id, claim.finding.verdict, claim.claim, "", "", _seconds(claim.finding)))
         for number in claim.finding.numbers:
             reported, ours = (
                 f"{n} {number.unit}".rstrip() for n in (number.reported, number.shown)
             )
             agrees = "" if number.agrees else "differs"
-            rows.append(("", agrees, f"  {number.what}", reported, ours))
+            rows.append(("", agrees, f"  {number.what}", reported, ours, ""))
         for effect in claim.finding.effects:
-            rows.append(("", _stands(effect), f"  {effect.what}", "> 0", effect.text()))
-    return aligned(rows, (3, 4))
+            rows.append(("", _stands(effect), f"  {effect.what}", "> 0", effect.text(), ""))
+    return aligned(rows, (3, 4, 5))
 
 
 def _stands(effect: Effect) -> str:
@@ -138,7 +153,7 @@ def _stands(effect: Effect) -> str:
 
 def _reason(claim: Claim) -> str:
     lines = textwrap.wrap(f"{claim.id}  {claim.finding.why}", _WIDTH, subsequent_indent=" " * 5)
-    return "\n".join([*lines, *([f"     {claim.command}"] if claim.command else [])])
+    return "\n".join([*lines, *(f"     {line}" for line in claim.command.splitlines())])
 
 
 def as_csv(claims: Sequence[Claim]) -> str:
@@ -185,7 +200,7 @@ def _content(claim: Claim) -> dict[str, Any]:
 
 def as_page(claims: Sequence[Claim]) -> str:
     """Markdown: the rows, then each claim's tables."""
-    names = ("id", "verdict", "claim", "reported", "ours", "p_holm", "why")
+    names = ("id", "verdict", "claim", "reported", "ours", "p_holm", "seconds", "why")
     lines = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     for claim in claims:
         lines.append(f"| {' | '.join(row(claim)[name] for name in names)} |")
@@ -197,7 +212,7 @@ def as_page(claims: Sequence[Claim]) -> str:
 def _section(claim: Claim) -> str:
     parts = [f"## {claim.id}: {claim.claim}"]
     if claim.command:
-        parts.append(f"    {claim.command}")
+        parts.append(textwrap.indent(claim.command, "    "))
     for table in tables(claim.finding):
         if len(table.rows) > LONGEST_ON_PAGE:
             parts.append(

@@ -1,5 +1,7 @@
 """Other shapes than thin, deep and residual, on digits: C12, C29, C30."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 
@@ -7,7 +9,7 @@ from experiments.claims import networks, seeds
 from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Number, Picture, Table
 from experiments.claims.effects import Effect
-from experiments.claims.seeds import MARGIN, TEST, TRAIN
+from experiments.claims.seeds import TEST, TRAIN
 from experiments.claims.workplace import Trial
 from resnets import models
 from resnets.reports.results import Study
@@ -49,25 +51,19 @@ def width(study: Study) -> Finding:
     """C29: a wide network of 50 layers against a thin one of 152; on digits, 14 against 50."""
     (depth,) = {run.depth for run in study.runs}
     work = {spec: networks.macs(spec) / networks.GIGA for spec in (_WIDE, _DEEP)}
-    layers = {_WIDE: 50, _DEEP: 152}
+    layers = {spec: int("".join(re.findall(r"net(\d+)", spec))) for spec in work}
     rows = [
         (spec.partition(":")[0], f"{work[spec]:.2f}", str(count), f"{work[spec] / count:.3f}")
         for spec, count in layers.items()
     ]
-    wide, deep = (work[spec] / count for spec, count in layers.items())
     gain = seeds.difference(study, ("thin", depth), ("wide", depth), TEST)
     error = {arm: seeds.spread(seeds.errors(study, (arm, depth), TEST)) for arm in study.arms}
     return Finding(
-        (
-            Number(
-                "multiply-adds within 5 %, over twice as many in a layer",
-                "yes",
-                abs(work[_WIDE] / work[_DEEP] - 1) < 0.05 and wide > 2 * deep,
-            ),
-        ),
+        (Number("multiply-adds within 5 %", "yes", abs(work[_WIDE] / work[_DEEP] - 1) < 0.05),),
         f"What can run at once is a layer: the wide network has {work[_WIDE]:.1f} G multiply-adds "
-        f"in 50 steps that wait for one another, the deep one {work[_DEEP]:.1f} G in 152. Whether "
-        "it beats it needs ImageNet; on digits, at equal multiply-adds, test error is "
+        f"in {layers[_WIDE]} layers, the deep one {work[_DEEP]:.1f} G in {layers[_DEEP]}. Whether "
+        "it parallelises better is read as: it trains in less time here, on this machine's cores. "
+        "Whether it beats it needs ImageNet; on digits, at equal multiply-adds, test error is "
         f"{error['wide']} % with 14 wide layers and {error['thin']} % with {depth} thin ones.",
         (
             Table(
@@ -77,7 +73,22 @@ def width(study: Study) -> Finding:
             ),
             seeds.error_table(study),
         ),
-        effects=(Effect(f"digits: test error, {depth} thin over 14 wide layers", gain),),
+        effects=(
+            Effect(f"digits: test error, {depth} thin over 14 wide layers", gain),
+            Effect("digits: training time, thin over wide", _slower(study, depth), "s"),
+        ),
+    )
+
+
+def _slower(study: Study, depth: int) -> tuple[float, ...]:
+    """Seconds that training takes longer with thin layers, by seed."""
+    times = [
+        {run.seed: run.final.wall_s for run in study.select(arm, depth) if run.final}
+        for arm in ("thin", "wide")
+    ]
+    thin, wide = times
+    return tuple(
+        (thin[seed] or 0.0) - (wide[seed] or 0.0) for seed in sorted(thin.keys() & wide.keys())
     )
 
 
@@ -110,8 +121,8 @@ def dense(study: Study) -> Finding:
         )
         for network in ("cifar_resnet110", "densenet_bc100_12")
     ]
-    more = seeds.difference(study, ("half", depth), ("residual", depth), TEST)
-    error = {arm: seeds.spread(seeds.errors(study, (arm, depth), TEST)) for arm in study.arms}
+    errors = {arm: seeds.errors(study, (arm, depth), TEST) for arm in study.arms}
+    error = {arm: seeds.spread(values) for arm, values in errors.items()}
     half, whole = "densenet_cifar16_10", f"cifar_resnet{depth}"
     share = 100 * networks.parameters(half) / networks.parameters(whole)
     return Finding(
@@ -121,7 +132,7 @@ def dense(study: Study) -> Finding:
         ),
         f"On digits a DenseNet with {share:.0f} % of the parameters of ResNet-{depth} ends at "
         f"{error['half']} % test error, the ResNet at {error['residual']} %; `the same accuracy` "
-        f"is read as: less than {MARGIN:.0f} points worse. Published on CIFAR-10: see the table.",
+        "is read as: fewer than half as many errors more. Published on CIFAR-10: see the table.",
         (
             Table(
                 "Published on CIFAR-10",
@@ -132,8 +143,13 @@ def dense(study: Study) -> Finding:
         ),
         effects=(
             Effect(
-                f"digits: {MARGIN:.0f} points less what half the parameters cost in test error",
-                seeds.left_of(MARGIN, more),
+                "digits: test error, one and a half times the ResNet's less the DenseNet's",
+                tuple(
+                    (1 + seeds.AGAIN) * whole_error - half_error
+                    for whole_error, half_error in zip(
+                        errors["residual"], errors["half"], strict=True
+                    )
+                ),
             ),
         ),
         charts=(_dense_chart(study),),
@@ -155,19 +171,21 @@ BEHAVIOURS = (
         "C12",
         "DeepNet reaches 92.47 % on CIFAR-10, with dropout 0.3 before the classifier 93.15 %",
         lambda workplace: dropout(workplace.study(DROPOUT)),
-        "./launch.sh train --config=configs/deepnet.py:dropout=0.3 --workdir=runs/deepnet",
+        "./launch.sh train --config=configs/deepnet.py:dropout=0.3 --workdir=runs/deepnet0.3\n"
+        "./launch.sh train --config=configs/deepnet.py:dropout=0 --workdir=runs/deepnet0\n"
+        f"{DROPOUT.command}",
         judged=False,
     ),
     Behaviour(
         "C29",
         "A wide network of 50 layers beats one of 152 layers, and parallelises better",
         lambda workplace: width(workplace.study(WIDTH)),
-        "./launch.sh study width --depths=50 --seeds=5",
+        WIDTH.command,
     ),
     Behaviour(
         "C30",
         "In a DenseNet every layer sees all earlier ones; fewer parameters are as accurate",
         lambda workplace: dense(workplace.study(DENSE)),
-        "./launch.sh study densenet --depths=14 --seeds=5",
+        DENSE.command,
     ),
 )

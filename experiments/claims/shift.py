@@ -82,22 +82,29 @@ def _shifted() -> Finding:
         "mean over 3x3, stride 1": change(lambda x: average_pool(x, 3, 1), images),
         "maximum over everything": change(lambda x: x.max((1, 2)), images),
     }
-    image, pooled = changes["the image itself"], changes["maximum over 3x3, stride 1"]
+    image, mean = changes["the image itself"], changes["mean over 3x3, stride 1"]
+    local = {
+        name: c
+        for name, c in changes.items()
+        if name.startswith("maximum over") and "x" in name[8:]
+    }
+    halved = {name: c.size < HALF * image.size for name, c in local.items()}
     rows = [(name, f"{c.share:.1f}", f"{c.size:.1f}") for name, c in changes.items()]
     gaps = {strides: equivariance_gap(strides) for strides in (1, 2)}
     return Finding(
         (
             Number("convolution of the shifted image, less the shifted result", "0", gaps[1]),
-            Number(
-                "max pooling over 3x3 takes more than half of the change away",
-                "yes",
-                pooled.size < HALF * image.size,
+            *(
+                Number(f"{name} takes more than half of the change away", "yes", half)
+                for name, half in halved.items()
             ),
         ),
         f"The convolution is exact, away from the padding (with stride 2 it is off by up to "
         f"{gaps[2]:.0f}). Of the image's values {image.share:.0f} % differ after a shift, by "
-        f"{image.size:.0f} % of their sum, of the pooled ones {pooled.share:.0f} % and "
-        f"{pooled.size:.0f} %: `nearly` is generous, and half is our reading of it.",
+        f"{image.size:.0f} % of their sum; of the pooled ones "
+        + "; ".join(f"{c.share:.0f} % by {c.size:.0f} % ({name})" for name, c in local.items())
+        + f", of means over 3x3 {mean.share:.0f} % by {mean.size:.0f} %. `Nearly invariant` is "
+        "read, generously, as: less than half of the change is left, by every one of the poolings.",
         (
             Table(
                 f"{len(images)} digits shifted by one pixel, beside the unshifted ones",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.claims.claim import Claim, Finding, Number, Table
+from experiments.claims.claim import Claim, Finding, Number, Table, told
 from resnets import analysis, models
 from resnets.diagnostics import receptive_field
 from resnets.models.layers import Conv, Dense
@@ -74,15 +74,17 @@ def _two_for_one() -> Finding:
         for name, model in models.items()
         for macs in [analysis.cost(model, shape).total.macs]
     ]
+    numbers = (
+        Number("field, rows", "5", fields["two 3x3"][0]),
+        Number("columns", "5", fields["two 3x3"][1]),
+        Number("share of the weights", "72", share, "%"),
+        Number("reduction in a caption", "38", 100 - share, "%"),
+    )
     return Finding(
-        (
-            Number("field, rows", "5", fields["two 3x3"][0]),
-            Number("columns", "5", fields["two 3x3"][1]),
-            Number("share of the weights", "72", share, "%"),
-            Number("reduction in a caption", "38", 100 - share, "%"),
-        ),
-        f"Field and share are right: 18/25 leaves {share:.0f} %. So it saves {100 - share:.0f} %; "
-        "the caption's 38 % is wrong.",
+        numbers,
+        f"{told(numbers)} {share:.0f} % of the weights are left, so {100 - share:.0f} % are saved. "
+        "Where share and reduction do not add up to 100 % the caption contradicts the text; it is "
+        "refuted, as the text's half is the one that can be counted.",
         (
             Table(
                 "Convolutions of 8 channels on 15x15",

@@ -5,12 +5,14 @@ A trial is a study of experiments/ with fewer arms, depths or epochs, run by the
 """
 
 import dataclasses
+import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from experiments.claims.circumstances import circumstances
 from resnets.errors import RunError
 from resnets.reports import results
 from resnets.reports.files import read_object
@@ -22,6 +24,9 @@ from resnets.training.durable import write_json
 Json = Any
 DIVERGED = "became non-finite"
 """What the reason of a run says that ended so."""
+
+
+_SECONDS = "seconds.json"
 
 
 class MissingError(Exception):
@@ -58,9 +63,34 @@ class Trial:
             seeds=self.seeds,
         )
 
+    @property
+    def command(self) -> str:
+        """What runs it alone, in the folder that the claims read by default."""
+        options = [
+            *([f"--arms={','.join(self.arms)}"] if self.arms else []),
+            *([f"--depths={','.join(map(str, self.depths))}"] if self.depths else []),
+            f"--seeds={self.seeds}",
+            *(f"--config.{field}" for field in self.overrides),
+            f"--workdir=runs/claims/{self.name}",
+        ]
+        return f"./launch.sh study {self.study} {' '.join(options)}"
+
     def rows(self) -> list[Row]:
         """Its runs."""
         return grid.expand(self.declared(), [f"--config.{field}" for field in self.overrides])
+
+
+@dataclasses.dataclass
+class Ledger:
+    """What was used, and what it took, in seconds.
+
+    Attributes:
+      spent: by trial or measurement, over all processes that worked on it.
+      now: of these, in this process while the ledger was kept.
+    """
+
+    spent: dict[str, float] = dataclasses.field(default_factory=dict)
+    now: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +100,12 @@ class Workplace:
     Attributes:
       path: the folder.
       run: whether what is missing is run; it is missing otherwise.
+      ledger: keeps the seconds of what is used.
     """
 
     path: Path
     run: bool = True
+    ledger: Ledger = dataclasses.field(default_factory=Ledger, compare=False)
 
     def study(self, trial: Trial) -> results.Study:
         """The runs of a trial, all of them over: done, or ended by a loss that was not finite.
@@ -97,17 +129,32 @@ class Workplace:
         if left and not self.run:
             raise MissingError(f"{len(rows) - len(left)} of {len(rows)} runs of {trial.name} done")
         if left:
-            _run(trial.name, left, place)
+            before, began = _seconds(place), time.monotonic()
+            try:
+                _run(trial.name, left, place)
+            finally:
+                self._count(place, before, time.monotonic() - began)
+        self.ledger.spent[trial.name] = _seconds(place)
         study, wanted = results.read_study(place), {row.id for row in rows}
         return dataclasses.replace(study, runs=tuple(r for r in study.runs if r.id in wanted))
 
-    def measured(self, name: str, measure: Callable[[], Json], of: Json = "") -> Json:
+    def _count(self, place: Path, before: float, seconds: float) -> None:
+        """Add to what a trial has taken before."""
+        self.ledger.now += seconds
+        try:
+            write_json(place / _SECONDS, {"seconds": before + seconds})
+        except OSError as error:
+            raise RunError(f"{place / _SECONDS}: {error.strerror}") from None
+
+    def measured(self, name: str, measure: Callable[[], Json], of: Json) -> Json:
         """What was measured before under this name, else what `measure` gives, kept as JSON.
+
+        What other code measured, or another machine, is measured anew.
 
         Args:
           name: of the measurement.
           measure: gives what JSON can hold.
-          of: what was measured; what is kept of anything else is measured anew.
+          of: what is measured, and how; what is kept of anything else is measured anew.
 
         Raises:
           MissingError: it has not been measured, and is not to be.
@@ -115,20 +162,38 @@ class Workplace:
           RunError: the file cannot be written.
         """
         file = self.path / "measured" / f"{name}.json"
-        if file.exists():
-            kept = read_object(file).fields
-            if kept.get("of") == of and "found" in kept:
-                return kept["found"]
+        key = json.loads(json.dumps({"of": of, **circumstances(measure)}))
+        kept = read_object(file).fields if file.exists() else {}
+        if kept.get("key") == key and {"found", "seconds"} <= set(kept):
+            self.ledger.spent[name] = float(kept["seconds"])
+            return kept["found"]
         if not self.run:
-            raise MissingError(f"{name} has not been measured")
+            raise MissingError(
+                f"{name} has not been measured" + (" by this code on this machine" if kept else "")
+            )
         print(f"{name}: measuring", file=sys.stderr)
+        began = time.monotonic()
         found = measure()
+        seconds = time.monotonic() - began
+        self.ledger.spent[name] = seconds
+        self.ledger.now += seconds
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(file, {"of": of, "found": found})
+            write_json(file, {"key": key, "seconds": seconds, "found": found})
         except OSError as error:
             raise RunError(f"{file}: {error.strerror}") from None
         return found
+
+
+def _seconds(place: Path) -> float:
+    """What a trial has taken; of runs that something else began, the time of their training."""
+    file = place / _SECONDS
+    if file.exists():
+        return read_object(file).number("seconds") or 0.0
+    if not (place / "manifest.jsonl").exists():
+        return 0.0
+    finals = (run.final for run in results.read_study(place).runs)
+    return sum(final.wall_s or 0.0 for final in finals if final) / local.default_parallel()
 
 
 def _is_over(run: Path) -> bool:

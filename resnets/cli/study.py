@@ -134,10 +134,11 @@ def _list() -> int:
     for study in every_study():
         minutes = "-" if study.minutes is None else f"{study.minutes:.1f}"
         rows.append((study.name, str(study.runs), minutes, study.question))
+    rows.append((CLAIMS, "-", "-", "Which of 33 statements of the source documents hold?"))
     print_table(rows, {1, 2})
     print(
         "minutes: about, for the default grid on digits and two CPU cores; -: not run yet; "
-        f"`study {CLAIMS} --help` explains the study of claims",
+        f"`study {CLAIMS} --help` explains the study of claims, which runs others at its own size",
         file=sys.stderr,
     )
     return 0

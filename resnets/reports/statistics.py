@@ -60,11 +60,15 @@ class Paired:
 
     @property
     def p_value(self) -> float | None:
-        """Of the two-sided t-test that the mean difference is zero; None for n = 1."""
+        """Of the two-sided t-test that the mean difference is zero; None for n = 1.
+
+        1 where all differences are equal: networks that saturate alike (all right, or all guessing
+        one class) say nothing about the spread, and must not show a difference beyond doubt.
+        """
         if self.std is None:
             return None
         if self.std == 0.0:
-            return 1.0 if self.mean == 0.0 else 0.0
+            return 1.0
         from scipy.special import stdtr
 
         return 2.0 * float(stdtr(self.n - 1, -abs(self.mean) / self.std * math.sqrt(self.n)))

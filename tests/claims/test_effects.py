@@ -28,7 +28,7 @@ def test_an_effect_is_the_t_interval_and_test_of_its_values():
         ((5.0, 5.1), False, False),  # two seeds are too few
         ((5.0,), False, False),
         ((0.0, 0.0, 0.0), False, False),
-        ((2.0, 2.0, 2.0), True, False),
+        ((2.0, 2.0, 2.0), False, False),  # no spread is known
     ],
 )
 def test_an_effect_is_shown_if_its_interval_lies_above_zero(values, shown, reversed_):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from experiments.claims import workplace
+from experiments.claims import circumstances, workplace
 from experiments.claims.seeds import errors
 from experiments.claims.workplace import MissingError, Trial, Workplace
 from resnets.errors import RunError, UserError
@@ -68,7 +68,7 @@ def test_a_run_that_diverged_is_over_and_not_begun_again(tmp_path, engine):
     (run / "failed.json").write_text('{"reason": "the loss became non-finite at step 3 (...)"}')
     study = Workplace(tmp_path).study(TRIAL)
     assert len(engine) == 4
-    assert errors(study, ("residual", 8), "train_error_pct") == (100.0, 1.0)
+    assert errors(study, ("residual", 8), "train_error_pct") == (90.0, 1.0)
 
 
 def test_a_run_that_fails_is_an_error(tmp_path, monkeypatch):
@@ -89,10 +89,40 @@ def test_a_measurement_is_made_once_for_each_thing_measured(tmp_path):
         Workplace(tmp_path, run=False).measured("m", measure, "a")
 
 
+def test_a_measurement_of_other_code_or_another_machine_is_made_anew(tmp_path, monkeypatch):
+    Workplace(tmp_path).measured("m", lambda: 1, (1, 2))
+    assert Workplace(tmp_path).measured("m", lambda: 2, (1, 2)) == 1
+    monkeypatch.setattr(circumstances, "machine", lambda: {"processor": "another"})
+    with pytest.raises(MissingError, match="by this code on this machine"):
+        Workplace(tmp_path, run=False).measured("m", lambda: 2, (1, 2))
+    assert Workplace(tmp_path).measured("m", lambda: 2, (1, 2)) == 2
+    monkeypatch.setattr(circumstances, "_digest", lambda own: "other code")
+    assert Workplace(tmp_path).measured("m", lambda: 3, (1, 2)) == 3
+
+
+def test_what_a_trial_or_a_measurement_took_is_kept(tmp_path, engine):
+    first, later = Workplace(tmp_path), Workplace(tmp_path)
+    for place in (first, later):
+        place.study(TRIAL)
+        place.measured("m", lambda: 1, "")
+    assert set(first.ledger.spent) == {"small", "m"}
+    assert first.ledger.now == pytest.approx(sum(first.ledger.spent.values()))
+    assert (later.ledger.spent, later.ledger.now) == (first.ledger.spent, 0.0)
+
+
+def test_a_trial_that_something_else_ran_took_what_its_runs_did(tmp_path, engine, monkeypatch):
+    Workplace(tmp_path).study(TRIAL)
+    (tmp_path / "small" / "seconds.json").unlink()
+    monkeypatch.setattr(workplace.local, "default_parallel", lambda: 2)
+    place = Workplace(tmp_path)
+    place.study(TRIAL)
+    assert place.ledger.spent == {"small": 4 * 30.0 / 2}
+
+
 def test_a_damaged_measurement_is_named(tmp_path):
-    Workplace(tmp_path).measured("m", lambda: 1)
+    Workplace(tmp_path).measured("m", lambda: 1, "")
     file = tmp_path / "measured" / "m.json"
     assert json.loads(file.read_text())["found"] == 1
     file.write_text("{")
     with pytest.raises(UserError, match=r"m\.json"):
-        Workplace(tmp_path).measured("m", lambda: 1)
+        Workplace(tmp_path).measured("m", lambda: 1, "")

@@ -112,13 +112,13 @@ def test_there_is_no_effect_of_fewer_than_three_pairs(count: int) -> None:
     assert pair.effect is None
 
 
-def test_equal_differences_have_no_effect_and_a_p_value_of_zero_or_one() -> None:
-    """No deviation to measure in; rounding is none: 0.1 + 0.2 is not 0.3."""
+def test_equal_differences_have_no_effect_and_show_nothing() -> None:
+    """No deviation to measure in, so p is 1; rounding is none: 0.1 + 0.2 is not 0.3."""
     more = paired([0.1 + 0.2, 0.3, 0.3], [0.1, 0.1, 0.1])
     same = paired([1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
     assert more is not None
     assert same is not None
-    assert (more.effect, more.p_value) == (None, 0.0)
+    assert (more.effect, more.p_value) == (None, 1.0)
     assert (same.effect, same.p_value) == (None, 1.0)
 
 
