@@ -17,6 +17,7 @@ STUDY = Study(
         "`fixup` has no normalisation, and initial values and scalars in its place."
     ),
     config="configs/digits.py",
+    minutes=9.6,
     arms={
         "glorot": {"shortcut": "A", "config.model.initializer": "glorot_uniform"},
         "zero-scale": {"shortcut": "A", "config.model.zero_last_scale": "true"},

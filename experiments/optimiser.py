@@ -22,6 +22,7 @@ STUDY = Study(
         "reference. Rates and weight decays are usual ones, not tuned."
     ),
     config="configs/digits.py",
+    minutes=16.0,
     arms={
         "adam": PLAIN | ADAM | {"config.optimizer": "adam"},
         "adamw": PLAIN | ADAMW | {"config.optimizer": "adamw"},

@@ -18,6 +18,7 @@ STUDY = Study(
         "is the reference. Steps divide the rate by ten at 50 % and 75 % of the run."
     ),
     config="configs/digits.py",
+    minutes=8.7,
     arms={
         "constant": PLAIN | {"config.schedule": "constant:warmup_steps=100"},
         "steps": PLAIN | {"config.schedule": "milestones:warmup_steps=100"},

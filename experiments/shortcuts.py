@@ -16,6 +16,7 @@ STUDY = Study(
         "compared with A; B and C have more parameters."
     ),
     config="configs/digits.py",
+    minutes=7.8,
     arms={name: {"shortcut": name} for name in ("none", "B", "C", "A")},
     depths=(8, 38),
     seeds=3,
