@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resnets.drawing import symbols
-from resnets.reports import palette
+from resnets.reports import layers, palette
 from resnets.reports.chart_rows import curve_rows, final_rows, logarithmic
 from resnets.reports.charts import WIDTH, Chart, draw, to_png
 from resnets.reports.results import Study, read_study
@@ -58,8 +58,9 @@ def test_every_chart_says_what_it_shows(drawn: tuple[Chart, ...]) -> None:
         "final": ("final error, %", "training error", "test error", "depth, layers"),
         "difference": ("plain - <&>, points", "training error", "test error", "depth, layers"),
     }
-    stated = {"curves": "spans all of them", "final": "95 % t-interval"}
-    stated["difference"] = stated["final"]
+    own |= {q.name: (q.title, f"{q.of}, in the order of the network") for q in layers.QUANTITIES}
+    stated = dict.fromkeys(own, "spans all of them")
+    stated["final"] = stated["difference"] = "95 % t-interval"
     assert [chart.name for chart in drawn] == list(own)
     for chart in drawn:
         words = svg_texts(chart.svg)
