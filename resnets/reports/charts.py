@@ -8,6 +8,7 @@ from typing import Any
 from resnets.drawing.rendering import on_white, render, to_png
 from resnets.reports import layers
 from resnets.reports.chart_rows import (
+    MOST,
     Row,
     curve_rows,
     difference_rows,
@@ -15,6 +16,7 @@ from resnets.reports.chart_rows import (
     extent,
     final_rows,
     logarithmic,
+    passes,
     seed_rows,
 )
 from resnets.reports.comparison import METRICS
@@ -129,9 +131,14 @@ def _finals(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     many = f"mean with its 95 % t-interval, {seeds}; a faint dot is one run"
     caption = (
         "Error of the final epoch on whole splits: "
-        f"{many if _several(rows) else f'{seeds}, so without an interval'}."
+        f"{many if _several(rows) else f'{seeds}, so without an interval'}.{_arrows(rows)}"
     )
     return final_title(study), caption, panels
+
+
+def _arrows(rows: list[Row]) -> str:
+    past = " Arrows: the interval goes on beyond what an error, or a difference, can be."
+    return past if passes(rows) else ""
 
 
 def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
@@ -140,7 +147,7 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     if not rows:
         return "", "", ()
     low, high = extent(rows, ("mean", "low", "high"))
-    ends = max(-100.0, min(0.0, 1.05 * low)), min(100.0, max(1.0, 1.05 * high))
+    ends = max(-MOST, min(0.0, 1.05 * low)), min(MOST, max(1.0, 1.05 * high))
     panels = tuple(difference_panel(study, table, ends) for table in tables)
     pairs = _counted(rows, "pair")
     many = (
@@ -149,7 +156,7 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     )
     caption = (
         f"Difference to {rows[0]['reference']} networks at equal depth and seed, in percentage "
-        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}."
+        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}.{_arrows(rows)}"
     )
     return difference_title(study), caption, panels
 
