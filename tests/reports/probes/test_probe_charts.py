@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from resnets.drawing.pictures import INK, SIGNED, Frame, Picture, coloured, grey, pictures
 from resnets.reports.probes import Findings, draw, summary
 from resnets.reports.probes.findings import mean, points, said
-from resnets.reports.probes.sureness import wilson
+from resnets.reports.probes.sureness import bins, wilson
 
 
 def row(series, run, kind, error, **fields):
@@ -69,6 +69,17 @@ def test_one_series_is_not_named():
 def test_wilsons_interval_is_scipys(right, count):
     ends = binomtest(right, count).proportion_ci(method="wilson")
     assert wilson(right / count, count) == pytest.approx((ends.low, ends.high))
+
+
+def test_predictions_of_the_same_images_by_several_runs_do_not_count_as_more_images():
+    def one(run):
+        return {"run": run, "low": 0.8, "high": 0.9, "count": 40, "accuracy": 0.75}
+
+    ((alone,), (thrice,)) = bins([one("a")]), bins([one("a"), one("b"), one("c")])
+    assert (thrice["lowest"], thrice["highest"]) == (alone["lowest"], alone["highest"])
+    assert alone["highest"] - alone["lowest"] > 20
+    (apart,) = bins([one("a"), one("b") | {"count": 0, "accuracy": math.nan}])
+    assert apart["lowest"] == alone["lowest"], "a run without predictions there has no part"
 
 
 def test_scales_begin_and_end_with_their_stops():
