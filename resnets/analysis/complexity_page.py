@@ -1,6 +1,5 @@
 """The complexity chart as files: a page, its charts and a csv, and the same table as text."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from resnets.analysis.render import rows_as_csv
 from resnets.drawing import bubbles, palette
 from resnets.drawing.bubbles import Bubble
 from resnets.drawing.chart import Chart
+from resnets.drawing.heading import heading
 from resnets.drawing.pages import Figure, Page, Panel, Place, Table
 from resnets.drawing.rendering import on_white, render
 
@@ -165,10 +165,6 @@ def _caption(points: Sequence[Point]) -> str:
     return caption + ("Dashed: the best that any reaches with so many operations or fewer.")
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
-
-
 def figure(points: Sequence[Point]) -> Figure:
     """The chart of the points of one data set, each with an accuracy."""
     unit, spelled = _unit(points)
@@ -184,14 +180,9 @@ def figure(points: Sequence[Point]) -> Figure:
         "group": "networks",
     }
     chart, rows = bubbles.chart(shown, colours, titles), bubbles.rows(shown, front)
-    heading = {
-        "text": _wrapped(title, 100),
-        "subtitle": _wrapped(caption, 140),
-        "fontSize": 16,
-        "anchor": "start",
-        "offset": 12,
-    }
-    whole: Any = chart.properties(width=bubbles.WIDTH, height=bubbles.HEIGHT, title=heading)
+    whole: Any = chart.properties(
+        width=bubbles.WIDTH, height=bubbles.HEIGHT, title=heading(title, caption, bubbles.WIDTH)
+    )
     name = points[0].data_set.lower().replace(" ", "_")
     drawn = Chart(name, caption, on_white(render(whole, name, rows=rows)))
     places = [_place(point, unit) for point in sorted(points, key=lambda p: p.macs)]

@@ -1,10 +1,10 @@
 """The charts: error against epoch, final error against depth, paired differences, layers."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resnets.drawing.heading import WIDTH, titled, together
 from resnets.drawing.rendering import on_white, render, to_png
 from resnets.reports import layers
 from resnets.reports.chart_rows import (
@@ -26,8 +26,8 @@ from resnets.reports.results import Run, Study
 
 __all__ = ["NAMES", "WIDTH", "Chart", "draw", "on_white", "to_png"]
 
-WIDTH, HEIGHT, GAP = 760, 280, 26
-"""Pixels: what a row of panels shares; of one panel; between panels."""
+HEIGHT, GAP = 280, 26
+"""Pixels: of one panel; between panels."""
 
 NAMES = ("curves", "final", "difference", *layers.NAMES)
 """File names of the charts, without their ending."""
@@ -68,29 +68,13 @@ def _several(rows: Sequence[Row]) -> bool:
     return any(row["n"] > 1 for row in rows)
 
 
-def _wrapped(text: str, width: int = 118) -> list[str]:
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
-
-
-def _together(panels: Sequence[Panel], title: str, caption: str) -> Any:
+def _whole(panels: Sequence[Panel], title: str, caption: str) -> Any:
     """Panels in rows of two or three, with title, caption and legends: the chart as a file."""
-    import altair as alt
-
     count = len(panels)
     columns = min(count, 2 if count == 4 else 3)
     size = {"width": (WIDTH - GAP * (columns - 1)) // columns, "height": HEIGHT}
-    return alt.concat(
-        *(panel.chart.properties(title=panel.title, **size) for panel in panels),
-        columns=columns,
-        spacing=GAP,
-        title=alt.TitleParams(
-            _wrapped(title, 84),
-            subtitle=_wrapped(caption),
-            fontSize=17,
-            anchor="start",
-            offset=14,
-        ),
-    ).resolve_scale(color="shared")
+    drawn = [titled(panel.chart, panel.title, **size) for panel in panels]
+    return together(drawn, columns, title, caption, GAP).resolve_scale(color="shared")
 
 
 def _curves(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
@@ -163,7 +147,7 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
 
 def _still(name: str, title: str, caption: str, panels: Sequence[Panel]) -> str:
     rows = {key: rows for panel in panels for key, rows in panel.rows.items()}
-    return render(_together(panels, title, caption), name, rows=rows)
+    return render(_whole(panels, title, caption), name, rows=rows)
 
 
 def draw(study: Study) -> tuple[Chart, ...]:

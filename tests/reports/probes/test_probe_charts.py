@@ -60,6 +60,13 @@ def test_the_title_says_the_cost_and_the_caption_the_number_of_runs(lesions):
     assert "error, %" in text
 
 
+def test_the_depth_of_a_studys_runs_is_said(lesions):
+    assert lesions.counted() == "50 test images, n\u00a0=\u00a02 runs"
+    rows = [one | {"depth": 56} for one in lesions.tables["lesion"]]
+    deep = Findings("lesion", "test", 50, ("net",), {"lesion": rows})
+    assert deep.counted() == "50 test images, n\u00a0=\u00a02 runs, 56 layers"
+
+
 def test_one_series_is_not_named():
     assert said({"net": 1.25}, " %") == "1.2 %"
     assert said({"a": 1.0, "b": 2.0}, " %", 0) == "a 1 %, b 2 %"
