@@ -30,13 +30,13 @@ _KINDS = {
 }
 WORK = {
     "convolution": palette.BLUE,
-    "matrix product": palette.ORANGE,
+    "matrix product": palette.VERMILION,
     "pooling, reduction": palette.GREEN,
     "element-wise": palette.PINK,
     "data movement": palette.GREY,
 }
 _UNITS = (palette.BLUE, palette.SKY, palette.GREEN)
-_MEMORIES = (palette.ORANGE, palette.OCHRE, palette.PINK)
+_MEMORIES = (palette.VERMILION, palette.ORANGE, palette.PINK)
 """Memories from the outside in."""
 
 FOLDS = {0: "layer", 2: "block", 1: "stage"}

@@ -36,9 +36,9 @@ NUMERIC = frozenset((3, 4, 5, 6, 8))
 
 COLOURS = {
     "AlexNet, NiN": palette.GREY,
-    "VGG": palette.ORANGE,
+    "VGG": palette.VERMILION,
     "Inception": palette.GREEN,
-    "plain": palette.OCHRE,
+    "plain": palette.ORANGE,
     "ResNet": palette.BLUE,
     "wide ResNet, ResNeXt": palette.SKY,
     "DenseNet": palette.PINK,

@@ -23,7 +23,7 @@ MOST = 40
 """Bars of a chart; beyond it layers are folded to blocks, then to stages."""
 
 _FLOPS = {"multiply-adds (2 FLOPs each)": palette.BLUE, "other operations": palette.PINK}
-_BYTES = {"weights": palette.ORANGE, "inputs": palette.SKY, "outputs": palette.GREEN}
+_BYTES = {"weights": palette.VERMILION, "inputs": palette.SKY, "outputs": palette.GREEN}
 
 
 def account_page(account: Account, heading: str, depth: int = 0) -> Page:

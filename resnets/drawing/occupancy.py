@@ -13,7 +13,7 @@ from resnets.drawing.heading import heading
 WIDTH, HEIGHT, BELOW = 640, 260, 90
 """Pixels of both panels, and of the lower one's height."""
 
-COLOURS = (palette.ORANGE, palette.PINK, palette.GREEN)
+COLOURS = (palette.VERMILION, palette.PINK, palette.GREEN)
 _BAND = "#f3e3b3"
 
 

@@ -15,7 +15,7 @@ from resnets.drawing.rendering import FONT, on_white
 
 INK = ("#ffffff", "#f2c26b", "#cc4778", "#2a0b7d")
 """Stops from nothing to much: lightness falls all the way, so that print keeps it."""
-SIGNED = (palette.BLUE, "#ffffff", palette.ORANGE)
+SIGNED = (palette.BLUE, "#ffffff", palette.VERMILION)
 """Stops from below zero to above."""
 _GAP, _LINE = 8, 15
 

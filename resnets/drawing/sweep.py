@@ -155,10 +155,10 @@ def _ringed(table: Sequence[dict[str, Any]], x: Any, y: Any) -> Any:
     """Rings around the points of the front, and their legend."""
     import altair as alt
 
-    legend = alt.Legend(title=None, orient="top", offset=6, symbolStrokeColor=palette.ORANGE)
+    legend = alt.Legend(title=None, orient="top", offset=6, symbolStrokeColor=palette.VERMILION)
     return (
         alt.Chart(alt.InlineData(values=[row for row in table if row["mark"]]))
-        .mark_point(size=190, stroke=palette.ORANGE, strokeWidth=2.2, opacity=1)
+        .mark_point(size=190, stroke=palette.VERMILION, strokeWidth=2.2, opacity=1)
         .encode(
             x,
             y,
