@@ -6,6 +6,7 @@ from typing import Any
 from resnets.analysis.complexity import (
     OTHERS,
     Point,
+    comparable,
     data_sets,
     finding,
     frontier,
@@ -120,7 +121,6 @@ def _bubble(point: Point, unit: float) -> Bubble:
         point.parameters,
         point.low_pct,
         point.high_pct,
-        hollow=(point.crops or 1) > 1,
     )
 
 
@@ -158,21 +158,26 @@ def _caption(points: Sequence[Point]) -> str:
         caption += f"Mean over seeds with its 95 % t-interval, n = {counts}. "
     else:
         caption += "Published numbers, which have no interval; the table has n and sources. "
-    if any((point.crops or 1) > 1 for point in points):
-        caption += (
-            "Rings: averaged over 10 crops, the others of one; rings are compared with nothing. "
-        )
     return caption + ("Dashed: the best that any reaches with so many operations or fewer.")
 
 
+def _left_out(points: Sequence[Point]) -> str:
+    """Networks whose accuracy took more operations than the axis counts, for the caption."""
+    names = [f"{p.network} ({p.crops} crops)" for p in points if (p.crops or 1) > 1]
+    if not names:
+        return ""
+    return f" In the table alone, since their accuracy is a mean over crops: {', '.join(names)}."
+
+
 def figure(points: Sequence[Point]) -> Figure:
-    """The chart of the points of one data set, each with an accuracy."""
+    """The chart of the points of one data set, each with an accuracy; of one crop each."""
+    caption, points = _left_out(points), comparable(points)
     unit, spelled = _unit(points)
     shown = [_bubble(point, unit) for point in points]
     front = [_bubble(point, unit) for point in frontier(points)]
     present = {point.group for point in points}
     colours = {name: colour for name, colour in COLOURS.items() if name in present}
-    title, caption = finding(points), _caption(points)
+    title, caption = finding(points), _caption(points) + caption
     titles = {
         "x": f"multiply-adds of one image, {spelled} (logarithmic)",
         "y": f"accuracy on {points[0].data_set}, %",
@@ -193,13 +198,15 @@ def figure(points: Sequence[Point]) -> Figure:
 def page(points: Sequence[Point], csv_name: str) -> Page:
     """The page of all points; those without an accuracy stand in the table alone."""
     known = [point for point in points if point.accuracy_pct is not None]
-    figures = [figure([p for p in known if p.data_set == name]) for name in data_sets(known)]
+    figures = [
+        figure([p for p in known if p.data_set == name]) for name in data_sets(comparable(known))
+    ]
     headings, rows, numeric = table(points)
     missing = len(points) - len(known)
     note = f"{missing} of {len(points)} networks have no accuracy with a source here. " * (
         missing > 0
     )
-    present = {point.group for point in known}
+    present = {point.group for point in comparable(known)}
     files = {"complexity.csv": csv_name}
     for drawn in figures:
         files[f"{drawn.chart.name} as SVG"] = f"{drawn.chart.name}.svg"
