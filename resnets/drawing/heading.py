@@ -1,5 +1,6 @@
 """What stands above charts: a title that says the finding, a caption that says what is drawn."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ TITLE, CAPTION = 9.0, 6.4
 
 def wrapped(text: str, width: float, letter: float = CAPTION) -> list[str]:
     """Break a text into lines of so many pixels; a number stays with its unit."""
-    kept = text.replace(" %", "\u00a0%").replace(" px", "\u00a0px")
+    kept = re.sub(r"(?<=\d) (?=%|px|[kMGT]\b)", "\u00a0", text)
     return textwrap.wrap(kept, int(width / letter))
 
 

@@ -72,6 +72,7 @@ def placed(
     """
     bodies = [(m.x - m.radius, m.y - m.radius, m.x + m.radius, m.y + m.radius) for m in marks]
     names: dict[int, Box] = {}
+    leaders: list[Line] = []
     for boxes in (_boxes, _away):
         for index, mark in enumerate(marks):
             if index in names:
@@ -82,8 +83,13 @@ def placed(
                 inside = box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= depth
                 if not inside or not all(_apart(box, other) for other in taken):
                     continue
-                if boxes is _away and _crosses(leader(mark, box), names.values()):
+                if any(_crosses(line, [box]) for line in leaders):
                     continue
+                if boxes is _away:
+                    line = leader(mark, box)
+                    if _crosses(line, names.values()):
+                        continue
+                    leaders.append(line)
                 names[index] = box
                 break
     found = (names.get(index) for index in range(len(marks)))

@@ -120,6 +120,25 @@ def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
     raise AssertionError(f"{paths.evaluate_all(long)} lines")
 
 
+def test_the_axes_hold_the_curves_from_their_beginning(board: Board) -> None:
+    """TensorBoard would leave the first epochs out as outliers: they begin near 90 %."""
+    assert board.page.evaluate("localStorage.getItem('_ignoreYOutliers')") == "false"
+    card = board.page.locator(CARD).first
+    highest = "texts => Math.max(...texts.map(t => Number(t.textContent)).filter(Number.isFinite))"
+    for _ in range(100):
+        if card.locator(".y-axis text, .vz-axis text, svg text").evaluate_all(highest) >= 60:
+            return
+        board.page.wait_for_timeout(200)
+    raise AssertionError(card.locator("svg text").all_text_contents())
+
+
+def test_a_reader_who_wants_outliers_left_out_keeps_that(board: Board, address: str) -> None:
+    board.page.evaluate("localStorage.setItem('_ignoreYOutliers', 'true')")
+    board.page.goto(address.partition("#")[0])
+    board.page.wait_for_selector(CARD, timeout=60_000)
+    assert board.page.evaluate("localStorage.getItem('_ignoreYOutliers')") == "true"
+
+
 def test_nothing_leaves_this_machine_and_nothing_complains(board: Board) -> None:
     board.page.wait_for_timeout(3000)
     outside = [u for u in board.requests if not re.match(r"(http://127\.0\.0\.1:|data:|blob:)", u)]
