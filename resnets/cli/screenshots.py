@@ -132,8 +132,11 @@ def _pages(chromium: "Browser") -> Iterator[tuple[str, "Page"]]:
 
 
 def _picture(page: "Page") -> bytes:
-    """What a reader sees first; with a wide screen the pointer is on the first chart."""
-    place = page.locator("#curves-0 .drawing")
+    """What a reader sees first; with a wide screen the pointer is on the residual curves.
+
+    On the plain ones its box would lie over the curve that the page is about.
+    """
+    place = page.locator("#curves-1 .drawing")
     box = place.bounding_box() if place.count() else None
     if box and box["y"] + box["height"] / 2 < (page.viewport_size or {"height": 0})["height"]:
         place.hover(position={"x": box["width"] * 0.42, "y": box["height"] / 2})
