@@ -105,7 +105,8 @@ def _horizontal(panel: Panel) -> Any:
         )
         return alt.X("x:Q", title=panel.x, scale=scale, axis=alt.Axis(values=places))
     margin = 0.02 * (places[-1] - places[0]) or 0.5
-    scale = alt.Scale(nice=False, zero=False, domain=[places[0] - margin, places[-1] + margin])
+    low = min(places[0] - margin, *(place for place, _ in panel.marks), places[0])
+    scale = alt.Scale(nice=False, zero=False, domain=[low, places[-1] + margin])
     return alt.X("x:Q", title=panel.x, scale=scale, axis=alt.Axis(tickCount=8, tickMinStep=1))
 
 
