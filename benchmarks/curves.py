@@ -1,19 +1,21 @@
 """The curves of what the benchmarks measured, drawn from their tables for docs/speed.md."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import altair as alt
-
 from benchmarks import rows
-from resnets.drawing import chart, palette
+from resnets.drawing import chart
+from resnets.drawing.lines import Panel, Point, lines
 
+AXES = ("depth", "batch", "devices")
 FOLDER = Path(__file__).parents[1] / "docs" / "speed"
-WIDTH, HEIGHT = 300, 220
+
+Row = dict[str, Any]
 
 
-def read(name: str) -> list[dict[str, Any]]:
+def read(name: str) -> list[Row]:
     """The rows of `bench_NAME.csv`, numbers as numbers."""
     with (rows.RESULTS / f"bench_{name}.csv").open(encoding="utf-8") as file:
         return [{key: _number(value) for key, value in row.items()} for row in csv.DictReader(file)]
@@ -26,71 +28,111 @@ def _number(text: str) -> Any:
         return text
 
 
-def line(
-    found: list[dict[str, Any]], x: str, y: str, titles: tuple[str, str, str], series: str = ""
-) -> chart.Chart:
-    """Points and a line of each series; `titles` are the chart's and those of the axes."""
-    colour = (
-        alt.Color(f"{series}:N", title=None, scale=alt.Scale(range=palette.CATEGORIES))
-        if series
-        else alt.value(palette.CATEGORIES[0])
+def _drawn(name: str, words: tuple[str, str], panel: Panel) -> chart.Chart:
+    """A chart of one panel; `words` are its title and caption."""
+    series = tuple(dict.fromkeys(point.series for point in panel.points))
+    return chart.drawn(lines([panel], series, *words), name, words[1])
+
+
+def _points(found: Sequence[Row], x: str, y: str, series: str = "") -> list[Point]:
+    return [Point(str(row.get(series, "")), row[x], row[y]) for row in found]
+
+
+def _measured(found: Sequence[Row]) -> str:
+    """`median of 5 on 2 cores of ...`; the tables do not hold the spread."""
+    return f"median of {found[0]['n']:.0f} on {found[0]['machine']}; no spread was recorded"
+
+
+def by_depth(found: Sequence[Row]) -> chart.Chart:
+    """Time of a step against depth."""
+    first, last = found[0], found[-1]
+    title = (
+        f"From {first['at']:.0f} to {last['at']:.0f} layers a training step takes "
+        f"{last['step_ms'] / first['step_ms']:.1f} times as long"
     )
-    places = sorted({row[x] for row in found})
-    scale = alt.Scale(type="log" if places[-1] > 20 * places[0] else "linear", nice=False)
-    drawing = (
-        alt.Chart(alt.Data(values=found))
-        .mark_line(point=True)
-        .encode(
-            x=alt.X(f"{x}:Q", title=titles[1], scale=scale, axis=alt.Axis(values=places)),
-            y=alt.Y(f"{y}:Q", title=titles[2], scale=alt.Scale(zero=True)),
-            color=colour,
-            **({"shape": alt.Shape(f"{series}:N", legend=None)} if series else {}),
-        )
-        .properties(width=WIDTH, height=HEIGHT, title=titles[0])
+    caption = f"ResNets on images of 32x32 in batches of 128: {_measured(found)}."
+    points = _points(found, "at", "step_ms")
+    panel = Panel("", "depth, layers", "time of a training step, ms", points)
+    return _drawn("step_ms_at_depth", (title, caption), panel)
+
+
+def by_batch(found: Sequence[Row]) -> chart.Chart:
+    """Images a second against the batch."""
+    first, last = found[0], found[-1]
+    title = (
+        f"In batches of {last['at']:.0f} a step trains "
+        f"{last['images_per_s'] / first['images_per_s']:.2f} times as many images a second as in "
+        f"batches of {first['at']:.0f}"
     )
-    return chart.drawn(drawing, f"{y}_{x}_{found[0].get('axis', '')}".rstrip("_"), titles[0])
+    caption = f"ResNet-20 on images of 32x32: {_measured(found)}."
+    axes = "images a batch (logarithmic)", "training speed, images/s"
+    panel = Panel("", *axes, _points(found, "at", "images_per_s"), log_x=True)
+    return _drawn("images_per_s_at_batch", (title, caption), panel)
+
+
+def by_devices(found: Sequence[Row]) -> chart.Chart:
+    """Images a second against devices that share the cores."""
+    first, last = found[0], found[-1]
+    how = "slower" if last["images_per_s"] < first["images_per_s"] else "faster"
+    title = (
+        f"{last['at']:.0f} devices on the same cores are {how} than {first['at']:.0f}: "
+        f"{last['images_per_s']:.0f} images/s against {first['images_per_s']:.0f}"
+    )
+    caption = f"One step of ResNet-20, batch 128, shared by devices: {_measured(found)}."
+    axes = "devices (logarithmic)", "training speed, images/s"
+    panel = Panel("", *axes, _points(found, "at", "images_per_s"), log_x=True)
+    return _drawn("images_per_s_at_devices", (title, caption), panel)
+
+
+def by_compilation(found: Sequence[Row]) -> chart.Chart:
+    """Time to compile against depth, blocks in a loop and unrolled."""
+    depth = max(row["depth"] for row in found if row["blocks"] == "unrolled")
+    at = {row["blocks"]: row["compile_s"] for row in found if row["depth"] == depth}
+    title = (
+        f"At {depth:.0f} layers blocks in a loop compile in {at['in a loop']:.1f} s, unrolled ones "
+        f"in {at['unrolled']:.1f} s"
+    )
+    caption = f"A training step on images of 32x32: {_measured(found)}."
+    points = _points(found, "depth", "compile_s", "blocks")
+    panel = Panel("", "depth, layers (logarithmic)", "time to compile, s", points, log_x=True)
+    return _drawn("compile_s_depth", (title, caption), panel)
+
+
+def by_runs(found: Sequence[Row]) -> chart.Chart:
+    """Time of a study and of its bare steps against its runs."""
+    last = found[-1]
+    title = (
+        f"A study of {last['runs']:.0f} runs takes {last['study_s']:.0f} s, "
+        f"{last['study_over_bare']:.2f} times its bare training steps"
+    )
+    caption = (
+        "The study from an empty directory to its report, the steps timed alone before and after: "
+        f"n = 1 study of each size on {last['machine']}."
+    )
+    parts = {"study": "study_s", "bare training steps": "bare_epochs_s"}
+    points = [Point(name, row["runs"], row[y]) for name, y in parts.items() for row in found]
+    panel = Panel("", "runs (logarithmic)", "time, s", points, log_x=True)
+    return _drawn("study_s_runs", (title, caption), panel)
+
+
+def charts() -> list[chart.Chart]:
+    """All of them."""
+    scaling = read("scaling")
+    by = {axis: [row for row in scaling if row["axis"] == axis] for axis in AXES}
+    return [
+        by_depth(by["depth"]),
+        by_batch(by["batch"]),
+        by_devices(by["devices"]),
+        by_compilation(read("compile")),
+        by_runs(read("sweep")),
+    ]
 
 
 def main() -> None:
     """Draw all."""
-    scaling, compiling, sweep = read("scaling"), read("compile"), read("sweep")
-    by = {axis: [row for row in scaling if row["axis"] == axis] for axis in ("depth", "batch")}
-    devices = [row for row in scaling if row["axis"] == "devices"]
-    n = f"median of {scaling[0]['n']:.0f}"
-    charts = [
-        line(by["depth"], "at", "step_ms", (f"Step time grows with depth ({n})", "layers", "ms")),
-        line(
-            by["batch"],
-            "at",
-            "images_per_s",
-            (f"Does a larger batch pay? ResNet-20 ({n})", "images a batch", "images/s"),
-        ),
-        line(
-            devices,
-            "at",
-            "images_per_s",
-            (f"One step on several devices, ResNet-20 ({n})", "devices", "images/s"),
-        ),
-        line(
-            compiling,
-            "depth",
-            "compile_s",
-            (
-                "Compilation in a loop does not grow with depth",
-                "layers (logarithmic)",
-                "compile time, s",
-            ),
-            "blocks",
-        ),
-        line(
-            sweep,
-            "runs",
-            "study_s",
-            ("A study's time grows by its runs, not by compilations", "runs", "s"),
-        ),
-    ]
-    chart.write(charts, FOLDER)
-    print(f"{len(charts)} charts in {FOLDER}")
+    found = charts()
+    chart.write(found, FOLDER)
+    print(f"{len(found)} charts in {FOLDER}")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ import functools
 import itertools
 import math
 
+from resnets.analysis.chart_titles import fullest, limits, longest, subtitle
 from resnets.analysis.hardware import Memory, spell
 from resnets.analysis.projection import OVERHEAD, Projection, StepTime
 from resnets.analysis.rates import rate
 from resnets.drawing import palette
-from resnets.drawing.axes import spelled
 from resnets.drawing.bars import Bar, stacked
 from resnets.drawing.chart import Chart, drawn, write
 from resnets.drawing.occupancy import Filling, over_time
@@ -30,13 +30,13 @@ _KINDS = {
 }
 WORK = {
     "convolution": palette.BLUE,
-    "matrix product": palette.ORANGE,
+    "matrix product": palette.VERMILION,
     "pooling, reduction": palette.GREEN,
     "element-wise": palette.PINK,
     "data movement": palette.GREY,
 }
 _UNITS = (palette.BLUE, palette.SKY, palette.GREEN)
-_MEMORIES = (palette.ORANGE, palette.OCHRE, palette.PINK)
+_MEMORIES = (palette.VERMILION, palette.ORANGE, palette.PINK)
 """Memories from the outside in."""
 
 FOLDS = {0: "layer", 2: "block", 1: "stage"}
@@ -94,9 +94,15 @@ def layers(projection: Projection, depth: int = 0) -> tuple[Layer, ...]:
     return tuple(Layer(name, phase, tuple(steps)) for (name, phase), steps in gathered.items())
 
 
-def roofline(projection: Projection) -> Chart:
-    """Draw each layer's reached rate against its intensity, under the machine's roofs."""
-    title = _title(projection, "Roofline")
+def roofline(projection: Projection, of: str = "") -> Chart:
+    """Draw each layer's reached rate against its intensity, under the machine's roofs.
+
+    Args:
+      projection: to draw.
+      of: what was projected: network, phase, batch, precision.
+    """
+    below = subtitle(projection, of)
+    title = f"{limits(projection)} (roofline)", below
     dots, outer = layer_dots(projection), projection.hardware.memories[-1].name
     chart = under_roofs(dots, slopes(projection), levels(projection), WORK, outer, title)
     caption = (
@@ -111,21 +117,6 @@ def roofline(projection: Projection) -> Chart:
     if still := marks.count(NO_WORK):
         caption += f" In the lower left corner: layers without operations ({still})."
     return drawn(chart, "roofline", caption)
-
-
-def _title(projection: Projection, what: str) -> tuple[str, str]:
-    """Title and subtitle: what is drawn and what comes out.
-
-    Raises:
-      UserError: the schedule has no steps.
-    """
-    if not projection.steps:
-        raise UserError("the schedule has no steps: there is nothing to draw")
-    return f"{what} on {projection.hardware.name}", (
-        f"estimate {spelled(projection.estimate, 's', 3)}, bound by {projection.bound}; "
-        f"{spelled(projection.lower, 's', 3)} if everything overlaps, "
-        f"{spelled(projection.upper, 's', 3)} if nothing does"
-    )
 
 
 def layer_dots(projection: Projection) -> tuple[Dot, ...]:
@@ -187,13 +178,14 @@ def _dtypes(counts: dict[str, int]) -> list[str]:
     return [", ".join(ordered[n : n + 2]) for n in range(0, len(ordered), 2)]
 
 
-def layer_times(projection: Projection, most: int = 40) -> Chart:
+def layer_times(projection: Projection, most: int = 40, of: str = "") -> Chart:
     """Draw where each layer's time goes; folded to blocks, then stages, beyond `most` bars."""
+    below = subtitle(projection, of)
     rows, what = layer_bars(projection, most)
     present = {name for row in rows for name, length in row.segments.items() if length}
     all_colours = resources(projection)
     colours = {name: c for name, c in all_colours.items() if name in present} or all_colours
-    title = _title(projection, f"Where the time of each {what} goes")
+    title = longest(projection, rows), f"Time of each {what}; {below}"
     chart = stacked(rows, colours, ("time", "s"), "estimate", title)
     caption = (
         f"Seconds that each {what} needs of each compute unit, memory and launch, one after the "
@@ -236,15 +228,15 @@ def layer_bars(projection: Projection, most: int) -> tuple[tuple[Bar, ...], str]
     return (*map(bar, kept), bar(others)), what
 
 
-def occupancy(projection: Projection, memory: str) -> Chart:
+def occupancy(projection: Projection, memory: str, of: str = "") -> Chart:
     """Draw what an on-chip memory holds over the time of the schedule.
 
     Raises:
       UserError: there is no such memory, or nothing was planned for it.
     """
-    filling = memory_filling(projection, memory)
+    below, filling = subtitle(projection, of), memory_filling(projection, memory)
     limit = "" if math.isinf(filling.capacity) else f" of {spell(filling.capacity, 'B')}"
-    chart = over_time(filling, _title(projection, f"What {memory} holds"))
+    chart = over_time(filling, (fullest(filling, memory), below))
     caption = (
         f"Bytes of tensors that {memory} holds{limit} while the schedule runs (residency "
         f"{projection.residency}, tiling {projection.tiling})"
@@ -290,10 +282,15 @@ def _planned(projection: Projection) -> list[str]:
     return [inner.name for inner, outer in pairs if outer.name in projection.plans]
 
 
-def draw(projection: Projection) -> tuple[Chart, ...]:
-    """Draw every chart that has something to show; without operations there is no roofline."""
+def draw(projection: Projection, of: str = "") -> tuple[Chart, ...]:
+    """Draw every chart that has something to show; without operations there is no roofline.
+
+    Args:
+      projection: to draw.
+      of: what was projected: network, phase, batch, precision.
+    """
     if not projection.steps:
         return ()
-    roofs = (roofline(projection),) if levels(projection) else ()
-    held = (occupancy(projection, memory) for memory in _planned(projection))
-    return (*roofs, layer_times(projection), *held)
+    roofs = (roofline(projection, of),) if levels(projection) else ()
+    held = (occupancy(projection, memory, of) for memory in _planned(projection))
+    return (*roofs, layer_times(projection, of=of), *held)

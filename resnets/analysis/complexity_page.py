@@ -1,12 +1,12 @@
 """The complexity chart as files: a page, its charts and a csv, and the same table as text."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from resnets.analysis.complexity import (
     OTHERS,
     Point,
+    comparable,
     data_sets,
     finding,
     frontier,
@@ -16,6 +16,7 @@ from resnets.analysis.render import rows_as_csv
 from resnets.drawing import bubbles, palette
 from resnets.drawing.bubbles import Bubble
 from resnets.drawing.chart import Chart
+from resnets.drawing.heading import heading
 from resnets.drawing.pages import Figure, Page, Panel, Place, Table
 from resnets.drawing.rendering import on_white, render
 
@@ -36,9 +37,9 @@ NUMERIC = frozenset((3, 4, 5, 6, 8))
 
 COLOURS = {
     "AlexNet, NiN": palette.GREY,
-    "VGG": palette.ORANGE,
+    "VGG": palette.VERMILION,
     "Inception": palette.GREEN,
-    "plain": palette.OCHRE,
+    "plain": palette.ORANGE,
     "ResNet": palette.BLUE,
     "wide ResNet, ResNeXt": palette.SKY,
     "DenseNet": palette.PINK,
@@ -120,7 +121,6 @@ def _bubble(point: Point, unit: float) -> Bubble:
         point.parameters,
         point.low_pct,
         point.high_pct,
-        hollow=(point.crops or 1) > 1,
     )
 
 
@@ -158,25 +158,26 @@ def _caption(points: Sequence[Point]) -> str:
         caption += f"Mean over seeds with its 95 % t-interval, n = {counts}. "
     else:
         caption += "Published numbers, which have no interval; the table has n and sources. "
-    if any((point.crops or 1) > 1 for point in points):
-        caption += (
-            "Rings: averaged over 10 crops, the others of one; rings are compared with nothing. "
-        )
     return caption + ("Dashed: the best that any reaches with so many operations or fewer.")
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
+def _left_out(points: Sequence[Point]) -> str:
+    """Networks whose accuracy took more operations than the axis counts, for the caption."""
+    names = [f"{p.network} ({p.crops} crops)" for p in points if (p.crops or 1) > 1]
+    if not names:
+        return ""
+    return f" In the table alone, since their accuracy is a mean over crops: {', '.join(names)}."
 
 
 def figure(points: Sequence[Point]) -> Figure:
-    """The chart of the points of one data set, each with an accuracy."""
+    """The chart of the points of one data set, each with an accuracy; of one crop each."""
+    caption, points = _left_out(points), comparable(points)
     unit, spelled = _unit(points)
     shown = [_bubble(point, unit) for point in points]
     front = [_bubble(point, unit) for point in frontier(points)]
     present = {point.group for point in points}
     colours = {name: colour for name, colour in COLOURS.items() if name in present}
-    title, caption = finding(points), _caption(points)
+    title, caption = finding(points), _caption(points) + caption
     titles = {
         "x": f"multiply-adds of one image, {spelled} (logarithmic)",
         "y": f"accuracy on {points[0].data_set}, %",
@@ -184,14 +185,9 @@ def figure(points: Sequence[Point]) -> Figure:
         "group": "networks",
     }
     chart, rows = bubbles.chart(shown, colours, titles), bubbles.rows(shown, front)
-    heading = {
-        "text": _wrapped(title, 100),
-        "subtitle": _wrapped(caption, 140),
-        "fontSize": 16,
-        "anchor": "start",
-        "offset": 12,
-    }
-    whole: Any = chart.properties(width=bubbles.WIDTH, height=bubbles.HEIGHT, title=heading)
+    whole: Any = chart.properties(
+        width=bubbles.WIDTH, height=bubbles.HEIGHT, title=heading(title, caption, bubbles.WIDTH)
+    )
     name = points[0].data_set.lower().replace(" ", "_")
     drawn = Chart(name, caption, on_white(render(whole, name, rows=rows)))
     places = [_place(point, unit) for point in sorted(points, key=lambda p: p.macs)]
@@ -202,13 +198,15 @@ def figure(points: Sequence[Point]) -> Figure:
 def page(points: Sequence[Point], csv_name: str) -> Page:
     """The page of all points; those without an accuracy stand in the table alone."""
     known = [point for point in points if point.accuracy_pct is not None]
-    figures = [figure([p for p in known if p.data_set == name]) for name in data_sets(known)]
+    figures = [
+        figure([p for p in known if p.data_set == name]) for name in data_sets(comparable(known))
+    ]
     headings, rows, numeric = table(points)
     missing = len(points) - len(known)
     note = f"{missing} of {len(points)} networks have no accuracy with a source here. " * (
         missing > 0
     )
-    present = {point.group for point in known}
+    present = {point.group for point in comparable(known)}
     files = {"complexity.csv": csv_name}
     for drawn in figures:
         files[f"{drawn.chart.name} as SVG"] = f"{drawn.chart.name}.svg"

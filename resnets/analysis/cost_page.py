@@ -7,6 +7,7 @@ import altair as alt
 
 from resnets.analysis import charts
 from resnets.analysis.account import Account
+from resnets.analysis.chart_titles import limits, longest
 from resnets.analysis.costs import total
 from resnets.analysis.layers import Layer, fold
 from resnets.analysis.projection import OVERHEAD, Projection
@@ -22,7 +23,7 @@ MOST = 40
 """Bars of a chart; beyond it layers are folded to blocks, then to stages."""
 
 _FLOPS = {"multiply-adds (2 FLOPs each)": palette.BLUE, "other operations": palette.PINK}
-_BYTES = {"weights": palette.ORANGE, "inputs": palette.SKY, "outputs": palette.GREEN}
+_BYTES = {"weights": palette.VERMILION, "inputs": palette.SKY, "outputs": palette.GREEN}
 
 
 def account_page(account: Account, heading: str, depth: int = 0) -> Page:
@@ -64,20 +65,21 @@ def account_page(account: Account, heading: str, depth: int = 0) -> Page:
     return Page("What a network costs", heading, words, kept, (table,))
 
 
-def projection_page(projection: Projection, account: Account, heading: str, depth: int = 0) -> Page:
+def projection_page(projection: Projection, account: Account, of: str, depth: int = 0) -> Page:
     """What a network takes on a machine: the roofline, the time of each layer, the memory's use.
 
     Args:
       projection: to show.
       account: of the same network.
-      heading: what it is of.
+      of: what was projected: network, phase, batch, precision.
       depth: parts of names that the tables' rows are folded to; 0 for all.
     """
     if not projection.steps:
-        return account_page(account, heading, depth)
-    held = [chart for chart in charts.draw(projection) if chart.name.startswith("occupancy")]
+        return account_page(account, of, depth)
+    heading = f"{of}, on {projection.hardware.name}"
+    held = [chart for chart in charts.draw(projection, of) if chart.name.startswith("occupancy")]
     figures = [
-        *((_roofline(projection),) if charts.levels(projection) else ()),
+        *((_roofline(projection, of),) if charts.levels(projection) else ()),
         *_times(projection),
         *(Figure(chart, f"What {chart.name.partition('_')[2]} holds over time") for chart in held),
     ]
@@ -169,21 +171,22 @@ def _times(projection: Projection) -> list[Figure]:
     bars, what = charts.layer_bars(projection, MOST)
     present = {part for bar in bars for part, seconds in bar.segments.items() if seconds}
     colours = {n: c for n, c in charts.resources(projection).items() if n in present}
-    longest = max(bars, key=lambda bar: bar.tick or 0.0)
-    share = 100 * (longest.tick or 0.0) / projection.estimate if projection.estimate else 0.0
-    title = (
-        f"{longest.label} takes longest: {spelled(longest.tick or 0.0, 's', 3)}, "
-        f"{share:.0f} % of the time"
-    )
     caption = (
         f"Seconds that each {what} needs of each compute unit and memory, one after the other, in "
         "the order of execution; the black line is the estimate, with what overlaps."
     )
-    return _figures(bars, "layer_times", ("time", "s"), colours, "estimate", (title, caption))
+    return _figures(
+        bars,
+        "layer_times",
+        ("time", "s"),
+        colours,
+        "estimate",
+        (longest(projection, bars), caption),
+    )
 
 
-def _roofline(projection: Projection) -> Figure:
-    still = charts.roofline(projection)
+def _roofline(projection: Projection, of: str) -> Figure:
+    still = charts.roofline(projection, of)
     dots, slopes = charts.layer_dots(projection), charts.slopes(projection)
     levels, outer = charts.levels(projection), projection.hardware.memories[-1].name
     chart = under_roofs(dots, slopes, levels, charts.WORK, outer, ("", ""))
@@ -203,22 +206,11 @@ def _roofline(projection: Projection) -> Figure:
         )
         for dot, (x, y) in zip(dots, where, strict=True)
     ]
-    return Figure(still, _limits(projection), Panel(chart, sorted(read, key=lambda p: p.x or 0.0)))
+    return Figure(still, limits(projection), Panel(chart, sorted(read, key=lambda p: p.x or 0.0)))
 
 
 def _intensity(value: float, memory: str) -> str:
     return f"no {memory} traffic" if math.isinf(value) else f"{value:.4g} FLOP/B"
-
-
-def _limits(projection: Projection) -> str:
-    """Which memory or unit most of the time waits for."""
-    waits: dict[str, float] = {}
-    for layer in layer_times(projection):
-        waits[layer.bound] = waits.get(layer.bound, 0.0) + layer.estimate
-    most = max(waits, key=lambda name: waits[name])
-    share = 100 * waits[most] / projection.estimate if projection.estimate else 0.0
-    where = projection.hardware.name
-    return f"On {where} {share:.0f} % of the time goes to layers that wait for {most}"
 
 
 def _cost_table(layers: Sequence[Layer]) -> Table:

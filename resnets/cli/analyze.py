@@ -191,16 +191,16 @@ def _project(
     projection = scenario.project(here, args)
     scaled = _scale(given, here, projection, args)
     scene = projection, args.fusion, args.precision, args.batch_size, args.depth
+    title = render.title(account, given.name, given.dtype)
+    of = render.title(account, given.name, args.precision or given.dtype)
     if args.charts:
         from resnets.analysis import charts
 
-        charts.write(charts.draw(projection), Path(args.charts))
-    title = render.title(account, given.name, given.dtype)
+        charts.write(charts.draw(projection, of), Path(args.charts))
     if args.html:
         from resnets.analysis.cost_page import projection_page
 
-        heading = f"{title}, on {projection.hardware.name}"
-        _write_page(projection_page(projection, account, heading, args.depth), args.html)
+        _write_page(projection_page(projection, account, of, args.depth), args.html)
     if args.format == "table":
         print(f"{title}\n{render_projection.as_table(*scene)}")
         if scaled:

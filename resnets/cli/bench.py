@@ -18,14 +18,15 @@ BENCHMARKS = {
     "sweep": ("study_time", "the default study against its bare epochs"),
     "analysis": ("analysis", "time and memory of the cost analysis"),
     "report": ("report_page", "the report of a hundred runs"),
+    "diagnostics": ("diagnosing", "a run with diagnostics against one without"),
     "curves": ("curves", "draw what was measured, for docs/speed.md"),
 }
 
 _DESCRIPTION = "Measure this project, and what a user would pick instead, on this machine."
 
 _EPILOG = f"""\
-{chr(10).join(f"  {name:<9} {what}" for name, (_, what) in BENCHMARKS.items())}
-  all       all of these, one after another
+{chr(10).join(f"  {name:<11} {what}" for name, (_, what) in BENCHMARKS.items())}
+  all         all of these, one after another
 
 `train` installs PyTorch into .venv-parity first. Contestants are processes that take turns; tables
 hold medians, and are written to experiments/results/bench_*.csv with date, machine and versions.

@@ -1,7 +1,10 @@
 """`launch.sh screenshots`: pictures of a study's page and TensorBoard for the documentation."""
 
 import io
-from collections.abc import Iterator, Sequence
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,21 +18,36 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 _DESCRIPTION = """\
-Take pictures of a study's report page and of its curves in TensorBoard, in a headless Chromium, for
-the README: light, dark, and on a phone. `launch.sh install browser` brings what that takes, and is
-run first."""
+Make every picture of the documentation anew: a study's report page and its curves in TensorBoard,
+light, dark and on a phone, TensorBoard's other tabs, the study's lesions at 20 layers, the roofline
+and the memory of ResNet-50, the complexity of all networks. `launch.sh install browser` brings what
+that takes, and is run first. All take five to ten minutes, most of them for the last."""
 
 _EPILOG = """\
 example:
   launch.sh screenshots runs/degradation --out=docs
 exit status: 0 done, 1 failed, 2 bad arguments."""
 
-_SHOTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
+SHOTS: tuple[tuple[str, int, int, Literal["light", "dark"]], ...] = (
     ("light", 1180, 1060, "light"),
     ("dark", 1180, 1060, "dark"),
     ("phone", 390, 1520, "light"),
 )
 """Name, width and height of the window, theme."""
+
+TABS = ("images", "histograms", "text")
+"""Of TensorBoard, beside the curves."""
+
+_RESNET50 = ("analyze", "resnet50", "--hardware=tpu_v5e", "--batch_size=128")
+DRAWN: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
+    (("probe", "DIR", "--what=lesion", "--depth=20", "--out=OUT"), {"lesion": "probes-lesion"}),
+    (
+        (*_RESNET50, "--precision=bfloat16", "--format=csv", "--charts=OUT"),
+        {"roofline": "roofline", "occupancy_vmem": "occupancy"},
+    ),
+    (("complexity", "--out=OUT"), {"imagenet": "complexity"}),
+)
+"""Commands that draw charts, and the names of these in the documentation."""
 
 _CHART = "tf-custom-scalar-multi-line-chart-card"
 _SETTLED_MS = 6000
@@ -64,13 +82,46 @@ def main(argv: Sequence[str]) -> int:
                 page.wait_for_selector(_CHART, timeout=60_000)
                 page.wait_for_timeout(_SETTLED_MS)
                 print(_written(args.out / f"tensorboard-{name}.png", page.screenshot()))
+            for tab, picture in _tabs(chromium, address):
+                print(_written(args.out / f"tensorboard-{tab}.png", picture))
         chromium.close()
+    for command, names in DRAWN:
+        for name, picture in _charts(command, names, args.directory):
+            print(_written(args.out / f"{name}.png", picture))
     return 0
+
+
+def _tabs(chromium: "Browser", address: str) -> Iterator[tuple[str, bytes]]:
+    """What TensorBoard shows in its other tabs."""
+    for tab in TABS:
+        page = chromium.new_page(viewport={"width": 1180, "height": 760})
+        page.goto(f"{address.partition('#')[0]}?tab={tab}#{tab}")
+        page.wait_for_timeout(_SETTLED_MS)
+        yield tab, page.screenshot()
+        page.close()
+
+
+def _charts(
+    command: Sequence[str], names: Mapping[str, str], study: Path
+) -> Iterator[tuple[str, bytes]]:
+    """The charts that a verb draws, under their names in the documentation.
+
+    Raises:
+      RunError: the verb failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        said = [part.replace("OUT", folder) for part in command]
+        said = [str(study) if part == "DIR" else part for part in said]
+        line = [sys.executable, "-m", "resnets.cli", *said]
+        if subprocess.run(line, stdout=subprocess.DEVNULL, check=False).returncode:
+            raise RunError(f"launch.sh {' '.join(command)} failed; the lines above say why")
+        for name, called in names.items():
+            yield called, (Path(folder) / f"{name}.png").read_bytes()
 
 
 def _pages(chromium: "Browser") -> Iterator[tuple[str, "Page"]]:
     """A new page for each picture, with its name."""
-    for name, width, height, theme in _SHOTS:
+    for name, width, height, theme in SHOTS:
         page = chromium.new_page(
             viewport={"width": width, "height": height},
             color_scheme=theme,
@@ -81,8 +132,11 @@ def _pages(chromium: "Browser") -> Iterator[tuple[str, "Page"]]:
 
 
 def _picture(page: "Page") -> bytes:
-    """What a reader sees first; with a wide screen the pointer is on the first chart."""
-    place = page.locator("#curves-0 .drawing")
+    """What a reader sees first; with a wide screen the pointer is on the residual curves.
+
+    On the plain ones its box would lie over the curve that the page is about.
+    """
+    place = page.locator("#curves-1 .drawing")
     box = place.bounding_box() if place.count() else None
     if box and box["y"] + box["height"] / 2 < (page.viewport_size or {"height": 0})["height"]:
         place.hover(position={"x": box["width"] * 0.42, "y": box["height"] / 2})

@@ -64,16 +64,29 @@ def _study(folder: Path) -> Path:
     return curves
 
 
+_START = """<!doctype html><html lang="en"><title>TensorBoard</title>
+<script>
+if (localStorage.getItem("_ignoreYOutliers") === null)
+  localStorage.setItem("_ignoreYOutliers", "false");
+location.replace("/?start=curves#TAB");
+</script><a href="/?start=curves#TAB">The curves</a></html>
+"""
+"""TensorBoard leaves "outliers" out of its axes unless a browser's storage says otherwise, and the
+first epochs of a network that learns fast are such: the curves would be cut where they begin."""
+
+
 def starting_at(tab: str, application: _Application) -> _Application:
-    """The application, which sends a browser that asks for `/` to one of its tabs."""
+    """The application, which sends a browser that asks for `/` to one of its tabs, axes whole."""
+    page = _START.replace("TAB", tab).encode()
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         bare = environ.get("PATH_INFO") in ("", "/") and not environ.get("QUERY_STRING")
         if not bare:
             return application(environ, start)
         # The part after # never reaches a server: without a query this would be a loop.
-        start("302 Found", [("Location", f"/?start=curves#{tab}"), ("Content-Length", "0")])
-        return [b""]
+        kind = "text/html; charset=utf-8"
+        start("200 OK", [("Content-Type", kind), ("Content-Length", str(len(page)))])
+        return [page]
 
     return answer
 

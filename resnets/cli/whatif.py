@@ -71,7 +71,12 @@ def main(argv: Sequence[str]) -> int:
     if args.charts:
         from resnets.analysis import charts
 
-        charts.write([charts.sweep(rows, [axis.key for axis in axes])], Path(args.charts))
+        precision = args.precision or network.dtype
+        of = (
+            f"{network.name}, {args.phase}, batch {args.batch_size}, {precision}, on {machine.name}"
+        )
+        drawn = charts.sweep(rows, [axis.key for axis in axes], of=of)
+        charts.write([drawn], Path(args.charts))
     _print(args, network.name, machine, base.estimate, rows, slopes)
     return 0
 

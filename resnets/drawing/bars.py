@@ -6,6 +6,7 @@ from typing import Any
 
 from resnets.drawing import palette
 from resnets.drawing.axes import prefixed
+from resnets.drawing.heading import heading
 
 WIDTH, ROW = 560, 17
 """Pixels of a panel, and of a bar with the gap below it."""
@@ -150,5 +151,4 @@ def stacked(
                 title=alt.TitleParams(name, anchor="start", frame="group", fontSize=13, offset=3)
             )
         drawn.append(chart)
-    heading = alt.TitleParams(title[0], subtitle=title[1], fontSize=16, anchor="start", offset=12)
-    return alt.vconcat(*drawn, spacing=10, title=heading)
+    return alt.vconcat(*drawn, spacing=10, title=heading(*title, WIDTH + 100))

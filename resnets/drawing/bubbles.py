@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnets.drawing import palette
-from resnets.drawing.labels import Mark, placed
+from resnets.drawing.labels import GAP, Mark, leader, placed
 
 WIDTH, HEIGHT = 940, 520
 """Pixels of what the axes enclose."""
@@ -19,7 +19,7 @@ FONT, LINE = 11, 12
 _LETTER = 6.1
 """Font size, height of a line, width of a letter, pixels."""
 
-POINTS, LABELS, FRONT = "points", "labels", "front"
+POINTS, LABELS, LEADERS, FRONT = "points", "labels", "leaders", "front"
 """The data sets that the chart names."""
 
 
@@ -35,7 +35,6 @@ class Bubble:
       size: its area; at least zero.
       low: end of an interval of y; None for none.
       high: its other end.
-      hollow: whether it is drawn as a ring.
     """
 
     name: str
@@ -45,7 +44,6 @@ class Bubble:
     size: float
     low: float | None = None
     high: float | None = None
-    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,18 +90,32 @@ def rows(bubbles: Sequence[Bubble], front: Sequence[Bubble]) -> dict[str, list[d
     """The chart's data sets: bubbles from large to small, names that have room, the front."""
     axes = frame(bubbles)
     ordered = sorted(bubbles, key=lambda bubble: -bubble.size)
-    fields = ("name", "group", "x", "y", "size", "low", "high", "hollow")
+    fields = ("name", "group", "x", "y", "size", "low", "high")
     points = [{field: getattr(bubble, field) for field in fields} for bubble in ordered]
     first = sorted(ordered, key=lambda bubble: bubble not in front)
     marks = [Mark(*axes.place(b.x, b.y), axes.radius(b.size), _LETTER * len(b.name)) for b in first]
-    names = []
+    names, leaders = [], []
     centres = placed(marks, LINE, WIDTH, HEIGHT, _steps(axes, front))
-    for bubble, centre in zip(first, centres, strict=True):
+    for bubble, mark, centre in zip(first, marks, centres, strict=True):
         if centre:
             x, y = axes.values(*centre)
             names.append({"name": bubble.name, "group": bubble.group, "x": x, "y": y})
+            leaders += _leader(axes, bubble, mark, centre)
     line = [{"x": bubble.x, "y": bubble.y} for bubble in front]
-    return {POINTS: points, LABELS: names, FRONT: line}
+    return {POINTS: points, LABELS: names, LEADERS: leaders, FRONT: line}
+
+
+def _leader(
+    axes: Frame, bubble: Bubble, mark: Mark, centre: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """The line to a name that does not stand beside its bubble."""
+    across, half = mark.width / 2, LINE / 2
+    box = (centre[0] - across, centre[1] - half, centre[0] + across, centre[1] + half)
+    start, end = leader(mark, box)
+    if math.dist(start, end) <= mark.radius + 2 * GAP:
+        return []
+    (x, y), (to_x, to_y) = axes.values(*start), axes.values(*end)
+    return [{"group": bubble.group, "x": x, "y": y, "x2": to_x, "y2": to_y}]
 
 
 def _steps(axes: Frame, front: Sequence[Bubble]) -> list[tuple[float, float, float, float]]:
@@ -167,10 +179,8 @@ def chart(bubbles: Sequence[Bubble], colours: Mapping[str, str], titles: Mapping
     )
     points = alt.Chart(alt.NamedData(POINTS))
     base = points.encode(x, y, color=colour, size=size)
-    filled = base.transform_filter("!datum.hollow").mark_circle(
-        opacity=0.62, stroke="white", strokeWidth=0.8
-    )
-    rings = base.transform_filter("datum.hollow").mark_point(filled=False, strokeWidth=2, opacity=1)
+    filled = base.mark_circle(opacity=0.62, stroke="white", strokeWidth=0.8)
+    leads = alt.Chart(alt.NamedData(LEADERS)).mark_rule(color=palette.TEXT, strokeWidth=0.7)
     reach = points.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.6)
     intervals = reach.encode(x, alt.Y("low:Q", scale=scale, title=titles["y"]), y2="high")
     line = alt.Chart(alt.NamedData(FRONT)).mark_line(
@@ -180,7 +190,7 @@ def chart(bubbles: Sequence[Bubble], colours: Mapping[str, str], titles: Mapping
     return alt.layer(
         line.encode(x, y),
         filled,
-        rings,
+        leads.encode(x, y, x2="x2", y2="y2"),
         intervals.encode(color=colour),
         names.encode(x, y, text="name:N"),
     )

@@ -1,9 +1,14 @@
 """Places for names beside marks, so that none lies on another or on a mark."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 GAP = 3.0
+_FAR = range(12, 121, 12)
+"""Pixels from a mark at which a name with a leader stands; tried in this order."""
+_WAYS = 16
+"""Directions."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +61,65 @@ def placed(
 ) -> list[tuple[float, float] | None]:
     """Centres of the names, in the order of the marks; None for one that has no room.
 
+    A name stands beside its mark, or, where there is no room, up to 120 pixels away, for a leader.
+
     Args:
-      marks: the first ones choose first.
+      marks: the first ones choose first; those with room beside them before those without.
       height: of a name.
       width: of the field that marks and names stand in.
       depth: its height.
       lines: what else the names keep off.
     """
-    taken: list[Box] = [
-        (m.x - m.radius, m.y - m.radius, m.x + m.radius, m.y + m.radius) for m in marks
-    ]
-    centres: list[tuple[float, float] | None] = []
-    for index, mark in enumerate(marks):
-        others = taken[:index] + taken[index + 1 :]
-        free = (
-            box
-            for box in _boxes(mark, height)
-            if box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= depth
-            if all(_apart(box, other) for other in (*others, *lines))
-        )
-        box = next(free, None)
-        if box:
-            taken.append(box)
-        centres.append(box and ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
-    return centres
+    bodies = [(m.x - m.radius, m.y - m.radius, m.x + m.radius, m.y + m.radius) for m in marks]
+    names: dict[int, Box] = {}
+    leaders: list[Line] = []
+    for boxes in (_boxes, _away):
+        for index, mark in enumerate(marks):
+            if index in names:
+                continue
+            others = [body for place, body in enumerate(bodies) if place != index]
+            taken = (*others, *names.values(), *lines)
+            for box in boxes(mark, height):
+                inside = box[0] >= 0 and box[1] >= 0 and box[2] <= width and box[3] <= depth
+                if not inside or not all(_apart(box, other) for other in taken):
+                    continue
+                if any(_crosses(line, [box]) for line in leaders):
+                    continue
+                if boxes is _away:
+                    line = leader(mark, box)
+                    if _crosses(line, names.values()):
+                        continue
+                    leaders.append(line)
+                names[index] = box
+                break
+    found = (names.get(index) for index in range(len(marks)))
+    return [box and ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in found]
+
+
+def _away(mark: Mark, height: float) -> Iterator[Box]:
+    """Where a name with a leader could stand, near places first."""
+    for far in _FAR:
+        for way in range(_WAYS):
+            angle = 2 * math.pi * way / _WAYS
+            x = mark.x + (mark.radius + far) * math.cos(angle)
+            y = mark.y + (mark.radius + far) * math.sin(angle)
+            left = x - mark.width * (1 - math.cos(angle)) / 2
+            yield left, y - height / 2, left + mark.width, y + height / 2
+
+
+Line = tuple[tuple[float, float], tuple[float, float]]
+
+
+def leader(mark: Mark, name: Box) -> Line:
+    """A line from the middle of a mark to the nearest place of its name."""
+    x = min(max(mark.x, name[0]), name[2])
+    y = min(max(mark.y, name[1]), name[3])
+    return (mark.x, mark.y), (x, y)
+
+
+def _crosses(line: Line, names: Iterable[Box]) -> bool:
+    """Whether a line runs through any name."""
+    (x, y), (right, down) = line
+    steps = [step / 40 for step in range(41)]
+    places = [(x + s * (right - x), y + s * (down - y)) for s in steps]
+    return any(n[0] <= a <= n[2] and n[1] <= b <= n[3] for n in names for a, b in places)

@@ -1,15 +1,15 @@
 """The form of lines in panels: a value along a series of places, a colour and mark a series."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from resnets.drawing import palette
+from resnets.drawing.heading import GAP, WIDTH, titled, together
 from resnets.drawing.symbols import dashes, shapes
 
-WIDTH, HEIGHT, GAP = 760, 250, 34
-"""Pixels: what a row of panels shares; of one panel; between panels."""
+HEIGHT = 250
+"""Pixels of a panel."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,6 @@ class Panel:
     log_x: bool = False
 
 
-def wrapped(text: str, width: int) -> list[str]:
-    """Break a title or a caption into lines; a number stays with its percent sign."""
-    return textwrap.wrap(text.replace(" %", "\u00a0%").replace(" px", "\u00a0px"), width)
-
-
 def _looks(series: Sequence[str]) -> dict[str, Any]:
     import altair as alt
 
@@ -110,7 +105,8 @@ def _horizontal(panel: Panel) -> Any:
         )
         return alt.X("x:Q", title=panel.x, scale=scale, axis=alt.Axis(values=places))
     margin = 0.02 * (places[-1] - places[0]) or 0.5
-    scale = alt.Scale(nice=False, zero=False, domain=[places[0] - margin, places[-1] + margin])
+    low = min(places[0] - margin, *(place for place, _ in panel.marks), places[0])
+    scale = alt.Scale(nice=False, zero=False, domain=[low, places[-1] + margin])
     return alt.X("x:Q", title=panel.x, scale=scale, axis=alt.Axis(tickCount=8, tickMinStep=1))
 
 
@@ -141,11 +137,7 @@ def _drawn(panel: Panel, series: Sequence[str], width: int) -> Any:
         layers.append(base.mark_line(strokeWidth=1.5).encode(strokeDash=looks["strokeDash"]))
     size = 42 if len({point.x for point in panel.points}) <= 30 else 18
     layers.append(base.mark_point(filled=True, size=size, opacity=1).encode(shape=looks["shape"]))
-    return alt.layer(*layers).properties(
-        width=width,
-        height=HEIGHT,
-        title=alt.TitleParams(panel.title, anchor="start", frame="group"),
-    )
+    return titled(alt.layer(*layers), panel.title, width=width, height=HEIGHT)
 
 
 def _marks(panel: Panel, x: Any) -> list[Any]:
@@ -176,19 +168,8 @@ def lines(
       caption: what is drawn, of how many.
       columns: panels in a row.
     """
-    import altair as alt
-
     columns = min(columns, len(panels))
     width = (WIDTH - GAP * (columns - 1)) // columns
-    return alt.concat(
-        *(_drawn(panel, series, width) for panel in panels),
-        columns=columns,
-        spacing=GAP,
-        title=alt.TitleParams(
-            wrapped(title, 84),
-            subtitle=wrapped(caption, 118),
-            fontSize=17,
-            anchor="start",
-            offset=14,
-        ),
-    ).resolve_scale(color="shared", shape="shared")
+    drawn = [_drawn(panel, series, width) for panel in panels]
+    whole = together(drawn, columns, title, caption)
+    return whole.resolve_scale(color="shared", shape="shared")

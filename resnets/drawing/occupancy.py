@@ -8,11 +8,12 @@ from typing import Any
 
 from resnets.drawing import palette
 from resnets.drawing.axes import prefixed, spread
+from resnets.drawing.heading import heading
 
 WIDTH, HEIGHT, BELOW = 640, 260, 90
 """Pixels of both panels, and of the lower one's height."""
 
-COLOURS = (palette.ORANGE, palette.PINK, palette.GREEN)
+COLOURS = (palette.VERMILION, palette.PINK, palette.GREEN)
 _BAND = "#f3e3b3"
 
 
@@ -222,5 +223,5 @@ def over_time(filling: Filling, title: tuple[str, str]) -> Any:
     panels = [alt.layer(*marks, width=WIDTH, height=HEIGHT)]
     if moves:
         panels.append(_moved(filling, scale))
-    heading = alt.TitleParams(title[0], subtitle=title[1], fontSize=16, anchor="start", offset=10)
-    return alt.vconcat(*panels, spacing=14, title=heading).resolve_scale(color="independent")
+    whole = alt.vconcat(*panels, spacing=14, title=heading(*title, WIDTH + 100))
+    return whole.resolve_scale(color="independent")

@@ -1,7 +1,8 @@
 """Colours on light paper that the colour-blind tell apart.
 
-Categories take Okabe and Ito's colours (Color Universal Design, 2008); what is ordered takes a
-scale of falling lightness (from matplotlib's plasma), so that more stands out in print without
+Categories take Okabe and Ito's colours (Color Universal Design, 2008) without their yellow, which
+white paper swallows, and with a grey in place of their black, which text has; what is ordered takes
+a scale of falling lightness (from matplotlib's plasma), so that more stands out in print without
 colour too.
 """
 
@@ -9,8 +10,8 @@ from collections.abc import Sequence
 
 TEXT, GRID, AXIS = "#20242c", "#e4e7ec", "#9aa2af"
 
-CATEGORIES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#a67c00", "#3d9bd1", "#5b5f66")
-ORANGE, BLUE, GREEN, PINK, OCHRE, SKY, GREY = CATEGORIES
+CATEGORIES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5b5f66")
+VERMILION, BLUE, GREEN, PINK, ORANGE, SKY, GREY = CATEGORIES
 
 ORDERED = ("#cf7a00", "#cc4778", "#2a0b7d")
 """Stops of the scale, from light to dark."""
@@ -19,7 +20,7 @@ DARK_INK = {TEXT: "#e7e9ee", GRID: "#30363f", AXIS: "#6d7683"}
 DARK_CATEGORIES = dict(
     zip(
         CATEGORIES,
-        ("#ff8a3d", "#4fb3f0", "#2fd0a0", "#e79ac4", "#e3b93b", "#8fd0f7", "#b4b8bf"),
+        ("#f2762e", "#2b8fdc", "#12b886", "#e08cba", "#f5dd42", "#a8dcff", "#737a85"),
         strict=True,
     )
 )

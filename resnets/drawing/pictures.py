@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from resnets.drawing import palette
-from resnets.drawing.lines import WIDTH, wrapped
+from resnets.drawing.heading import CAPTION, TITLE, WIDTH, wrapped
 from resnets.drawing.rendering import FONT, on_white
 
 INK = ("#ffffff", "#f2c26b", "#cc4778", "#2a0b7d")
 """Stops from nothing to much: lightness falls all the way, so that print keeps it."""
-SIGNED = (palette.BLUE, "#ffffff", palette.ORANGE)
+SIGNED = (palette.BLUE, "#ffffff", palette.VERMILION)
 """Stops from below zero to above."""
 _GAP, _LINE = 8, 15
 
@@ -125,8 +125,8 @@ def pictures(
     """
     parts, y = [], 8.0
     for size, advance, lines in (
-        (17, 21, wrapped(title, 84)),
-        (12, 16, wrapped(caption, 118)),
+        (17, 21, wrapped(title, WIDTH, TITLE)),
+        (12, 16, wrapped(caption, WIDTH, CAPTION)),
     ):
         for line in lines:
             y += advance

@@ -8,6 +8,7 @@ from typing import Any
 
 from resnets.drawing import palette
 from resnets.drawing.axes import powers, spread
+from resnets.drawing.heading import heading
 
 WIDTH, HEIGHT = 640, 400
 ROW = 15
@@ -280,5 +281,5 @@ def under_roofs(
 
     frame = _frame(dots, slopes, levels, memory)
     marks = [*_roofs(frame, slopes, levels), _dots(frame, dots, colours)]
-    heading = alt.TitleParams(title[0], subtitle=title[1], fontSize=16, anchor="start", offset=12)
-    return alt.layer(*marks, width=WIDTH, height=HEIGHT, title=heading)
+    head = heading(*title, WIDTH + 100)
+    return alt.layer(*marks, width=WIDTH, height=HEIGHT, title=head)

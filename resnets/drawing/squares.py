@@ -4,35 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from resnets.drawing import palette
-from resnets.drawing.lines import GAP, WIDTH, wrapped
+from resnets.drawing.heading import GAP, WIDTH, titled, together
 from resnets.drawing.pictures import INK
 
 Row = Mapping[str, Any]
-
-
-def _together(panels: Sequence[Any], columns: int, title: str, caption: str) -> Any:
-    import altair as alt
-
-    return alt.concat(
-        *panels,
-        columns=columns,
-        spacing=GAP,
-        title=alt.TitleParams(
-            wrapped(title, 84),
-            subtitle=wrapped(caption, 118),
-            fontSize=17,
-            anchor="start",
-            offset=14,
-        ),
-    )
-
-
-def _titled(chart: Any, side: int, title: str) -> Any:
-    import altair as alt
-
-    return chart.properties(
-        width=side, height=side, title=alt.TitleParams(title, anchor="start", frame="group")
-    )
 
 
 def reliability(panels: Sequence[tuple[str, Sequence[Row]]], title: str, caption: str) -> Any:
@@ -78,8 +53,8 @@ def reliability(panels: Sequence[tuple[str, Sequence[Row]]], title: str, caption
             .mark_line(color=palette.AXIS, strokeDash=[4, 3])
             .encode(alt.X("x:Q", scale=scale), alt.Y("y:Q", scale=scale))
         )
-        charts.append(_titled(alt.layer(bars, reach, diagonal), side, name))
-    return _together(charts, columns, title, caption)
+        charts.append(titled(alt.layer(bars, reach, diagonal), name, width=side, height=side))
+    return together(charts, columns, title, caption)
 
 
 def matrix(panels: Sequence[tuple[str, Sequence[Row]]], title: str, caption: str) -> Any:
@@ -121,5 +96,5 @@ def matrix(panels: Sequence[tuple[str, Sequence[Row]]], title: str, caption: str
                     ),
                 )
             )
-        charts.append(_titled(alt.layer(*layers), side, name))
-    return _together(charts, columns, title, caption)
+        charts.append(titled(alt.layer(*layers), name, width=side, height=side))
+    return together(charts, columns, title, caption)

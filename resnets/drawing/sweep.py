@@ -9,6 +9,7 @@ from typing import Any
 from resnets.drawing import palette
 from resnets.drawing.axes import powers, prefixed
 from resnets.drawing.chart import Chart, drawn
+from resnets.drawing.heading import heading
 from resnets.errors import UserError
 
 Row = Mapping[str, Any]
@@ -30,7 +31,9 @@ def geometric(values: Sequence[float]) -> bool:
     return len(steps) > 1 and max(steps) - min(steps) < 0.02 * max(steps)
 
 
-def sweep(rows: Sequence[Row], key: str | Sequence[str], metric: str = "time_s") -> Chart:
+def sweep(
+    rows: Sequence[Row], key: str | Sequence[str], metric: str = "time_s", of: str = ""
+) -> Chart:
     """Draw a metric against what was varied.
 
     Args:
@@ -38,6 +41,7 @@ def sweep(rows: Sequence[Row], key: str | Sequence[str], metric: str = "time_s")
         infinite are left out and counted in the caption.
       key: the varied setting's name in the rows, or two of them.
       metric: its name in the rows, with the unit at the end: `time_s`, `traffic_bytes`, `energy_j`.
+      of: what was projected: network, batch, precision, machine.
 
     Raises:
       UserError: no row has a number, some lack a key, or there are more than two keys.
@@ -65,13 +69,20 @@ def sweep(rows: Sequence[Row], key: str | Sequence[str], metric: str = "time_s")
         for row in known
     ]
     chart = _line(table, keys[0], title) if len(keys) == 1 else _map(table, keys, title)
-    caption = heading = f"{(name if unit else metric).capitalize()} against {' and '.join(keys)}"
+    caption = f"{(name if unit else metric).capitalize()} against {' and '.join(keys)}"
     caption += "; the Pareto front is ringed." if _front(table) else "."
     if len(known) < len(rows):
         caption += f" {len(rows) - len(known)} of {len(rows)} settings have none and are left out."
-    note = {"subtitle": f"framed: {_FRONT}"} if len(keys) == 2 and _front(table) else {}
-    large = {"text": heading, "fontSize": 16, "anchor": "start", "offset": 12}
-    return drawn(chart.properties(title=large | note), "sweep", caption)
+    columns = len({row["key0"] for row in table})
+    wide = WIDTH if len(keys) == 1 else max(300, columns * _side(columns))
+    note = f" Framed: {_FRONT}." if len(keys) == 2 and _front(table) else ""
+    least = min(known, key=lambda row: row[metric])
+    where = ", ".join(f"{one} = {_short(least[one])}" for one in keys)
+    low, high = (end(row["value"] for row in table) for end in (min, max))
+    finding = f"{(name if unit else metric).capitalize()} is {low:.3g} to {high:.3g} {spelling}"
+    finding = f"{finding.rstrip()}, least at {where}"
+    words = f"{of}{'. ' * bool(of)}{caption}{note}"
+    return drawn(chart.properties(title=heading(finding, words, wide)), "sweep", caption)
 
 
 def _front(table: Sequence[Row]) -> bool:
@@ -144,10 +155,10 @@ def _ringed(table: Sequence[dict[str, Any]], x: Any, y: Any) -> Any:
     """Rings around the points of the front, and their legend."""
     import altair as alt
 
-    legend = alt.Legend(title=None, orient="top", offset=6, symbolStrokeColor=palette.ORANGE)
+    legend = alt.Legend(title=None, orient="top", offset=6, symbolStrokeColor=palette.VERMILION)
     return (
         alt.Chart(alt.InlineData(values=[row for row in table if row["mark"]]))
-        .mark_point(size=190, stroke=palette.ORANGE, strokeWidth=2.2, opacity=1)
+        .mark_point(size=190, stroke=palette.VERMILION, strokeWidth=2.2, opacity=1)
         .encode(
             x,
             y,
@@ -174,7 +185,7 @@ def _map(table: Sequence[dict[str, Any]], keys: Sequence[str], title: str) -> An
     ]
     orders = [sorted({row[f"key{n}"] for row in table}, key=_place) for n in (0, 1)]
     columns, lines = ([_short(value) for value in order] for order in orders)
-    size = max(18, min(64, 720 // len(columns)))
+    size = _side(len(columns))
     x = alt.X(
         "x:N",
         title=keys[0],
@@ -210,6 +221,11 @@ def _map(table: Sequence[dict[str, Any]], keys: Sequence[str], title: str) -> An
             ink = "white" if dark else palette.TEXT
             marks.append(shown.mark_text(color=ink, fontSize=11).encode(x, y, text="text:N"))
     return alt.layer(*marks)
+
+
+def _side(columns: int) -> int:
+    """Width of a map's cells, pixels."""
+    return max(18, min(64, 720 // columns))
 
 
 def _place(value: Any) -> tuple[bool, Any]:

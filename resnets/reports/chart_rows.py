@@ -15,6 +15,9 @@ ARM_GAP, DOT_GAP = 0.16, 0.05
 ARMS_REACH = 0.8
 """What all arms of a depth take together at most, so that they do not mix with the next depth's."""
 
+MOST = 100.0
+"""Percent that an error reaches at most; points by which two errors differ at most."""
+
 MARKS = 5
 """Marks along a curve; those of one depth stand between those of the next."""
 
@@ -63,7 +66,7 @@ def final_rows(study: Study, metric: Metric) -> list[Row]:
             row: Row = {"arm": arm, "depth": depth, "split": SPLITS[metric], "n": errors.n}
             low, high = interval(errors)
             row |= {"mean": errors.mean, "low": low, "high": high}
-            rows.append(row | _place(study, depth, arm, study.arms))
+            rows.append(row | _past(row, 0.0) | _place(study, depth, arm, study.arms))
     return rows
 
 
@@ -90,8 +93,20 @@ def difference_rows(study: Study, metric: Metric) -> list[Row]:
         row: Row = {"arm": difference.arm, "reference": difference.reference}
         row |= {"depth": difference.depth, "split": SPLITS[metric], "n": pair.n}
         row |= {"mean": pair.mean, "low": pair.low, "high": pair.high}
-        rows.append(row | _place(study, difference.depth, difference.arm, arms))
+        rows.append(row | _past(row, -MOST) | _place(study, difference.depth, difference.arm, arms))
     return rows
+
+
+def _past(row: Row, least: float) -> Row:
+    """`below` and `above`: the edges that an interval passes; errors stay between, it need not."""
+    low, high = row["low"], row["high"]
+    past = {"below": least} if low is not None and low < least else {}
+    return past | ({"above": MOST} if high is not None and high > MOST else {})
+
+
+def passes(rows: list[Row]) -> bool:
+    """Whether any interval goes on beyond what its number can be."""
+    return any(key in row for row in rows for key in ("below", "above"))
 
 
 def extent(rows: list[Row], keys: tuple[str, ...]) -> tuple[float, float]:
@@ -102,7 +117,7 @@ def extent(rows: list[Row], keys: tuple[str, ...]) -> tuple[float, float]:
 
 def error_top(rows: list[Row], keys: tuple[str, ...]) -> float:
     """Where an axis of errors ends: a bit above the largest, at most at 100 %."""
-    return min(100.0, max(1.0, 1.04 * extent(rows, keys)[1]))
+    return min(MOST, max(1.0, 1.04 * extent(rows, keys)[1]))
 
 
 def logarithmic(rows: list[Row], keys: tuple[str, ...], top: float) -> dict[str, list[float]]:

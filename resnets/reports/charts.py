@@ -1,13 +1,14 @@
 """The charts: error against epoch, final error against depth, paired differences, layers."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resnets.drawing.heading import WIDTH, titled, together
 from resnets.drawing.rendering import on_white, render, to_png
 from resnets.reports import layers
 from resnets.reports.chart_rows import (
+    MOST,
     Row,
     curve_rows,
     difference_rows,
@@ -15,6 +16,7 @@ from resnets.reports.chart_rows import (
     extent,
     final_rows,
     logarithmic,
+    passes,
     seed_rows,
 )
 from resnets.reports.comparison import METRICS
@@ -24,8 +26,8 @@ from resnets.reports.results import Run, Study
 
 __all__ = ["NAMES", "WIDTH", "Chart", "draw", "on_white", "to_png"]
 
-WIDTH, HEIGHT, GAP = 760, 280, 26
-"""Pixels: what a row of panels shares; of one panel; between panels."""
+HEIGHT, GAP = 280, 26
+"""Pixels: of one panel; between panels."""
 
 NAMES = ("curves", "final", "difference", *layers.NAMES)
 """File names of the charts, without their ending."""
@@ -66,29 +68,13 @@ def _several(rows: Sequence[Row]) -> bool:
     return any(row["n"] > 1 for row in rows)
 
 
-def _wrapped(text: str, width: int = 118) -> list[str]:
-    return textwrap.wrap(text.replace(" %", "\u00a0%"), width)
-
-
-def _together(panels: Sequence[Panel], title: str, caption: str) -> Any:
+def _whole(panels: Sequence[Panel], title: str, caption: str) -> Any:
     """Panels in rows of two or three, with title, caption and legends: the chart as a file."""
-    import altair as alt
-
     count = len(panels)
     columns = min(count, 2 if count == 4 else 3)
     size = {"width": (WIDTH - GAP * (columns - 1)) // columns, "height": HEIGHT}
-    return alt.concat(
-        *(panel.chart.properties(title=panel.title, **size) for panel in panels),
-        columns=columns,
-        spacing=GAP,
-        title=alt.TitleParams(
-            _wrapped(title, 84),
-            subtitle=_wrapped(caption),
-            fontSize=17,
-            anchor="start",
-            offset=14,
-        ),
-    ).resolve_scale(color="shared")
+    drawn = [titled(panel.chart, panel.title, **size) for panel in panels]
+    return together(drawn, columns, title, caption, GAP).resolve_scale(color="shared")
 
 
 def _curves(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
@@ -129,9 +115,14 @@ def _finals(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     many = f"mean with its 95 % t-interval, {seeds}; a faint dot is one run"
     caption = (
         "Error of the final epoch on whole splits: "
-        f"{many if _several(rows) else f'{seeds}, so without an interval'}."
+        f"{many if _several(rows) else f'{seeds}, so without an interval'}.{_arrows(rows)}"
     )
     return final_title(study), caption, panels
+
+
+def _arrows(rows: list[Row]) -> str:
+    past = " Arrows: the interval goes on beyond what an error, or a difference, can be."
+    return past if passes(rows) else ""
 
 
 def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
@@ -140,7 +131,7 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     if not rows:
         return "", "", ()
     low, high = extent(rows, ("mean", "low", "high"))
-    ends = max(-100.0, min(0.0, 1.05 * low)), min(100.0, max(1.0, 1.05 * high))
+    ends = max(-MOST, min(0.0, 1.05 * low)), min(MOST, max(1.0, 1.05 * high))
     panels = tuple(difference_panel(study, table, ends) for table in tables)
     pairs = _counted(rows, "pair")
     many = (
@@ -149,14 +140,14 @@ def _differences(study: Study) -> tuple[str, str, tuple[Panel, ...]]:
     )
     caption = (
         f"Difference to {rows[0]['reference']} networks at equal depth and seed, in percentage "
-        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}."
+        f"points: {many if _several(rows) else f'{pairs}, so without an interval'}.{_arrows(rows)}"
     )
     return difference_title(study), caption, panels
 
 
 def _still(name: str, title: str, caption: str, panels: Sequence[Panel]) -> str:
     rows = {key: rows for panel in panels for key, rows in panel.rows.items()}
-    return render(_together(panels, title, caption), name, rows=rows)
+    return render(_whole(panels, title, caption), name, rows=rows)
 
 
 def draw(study: Study) -> tuple[Chart, ...]:

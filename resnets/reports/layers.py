@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resnets.reports.chart_rows import Row, extent
-from resnets.reports.comparison import reference_arm
+from resnets.reports.comparison import finals, reference_arm
 from resnets.reports.panels import Panel, depth_legend
 from resnets.reports.results import Study
 
@@ -24,46 +24,83 @@ class Quantity:
     Attributes:
       name: of the chart.
       key: in the records.
-      title: of the axis.
+      title: of the axis, with its unit where it has one.
+      question: title of the chart.
       caption: what it is.
       logarithmic: whether its axis is.
+      of: what has one: a layer, a block, a ReLU.
+      factor: from the record's number to the chart's.
     """
 
     name: str
     key: str
     title: str
+    question: str
     caption: str
     logarithmic: bool
+    of: str = "layer"
+    factor: float = 1.0
 
 
 RESPONSES = Quantity(
     "responses",
     "response_std",
     "standard deviation of responses",
+    "How strongly does each layer respond?",
     "Standard deviation of each layer's responses, after batch normalisation and before ReLU and "
-    "addition, over batch, positions and channels, in the order of the network",
+    "addition, over batch, positions and channels",
     False,
 )
 GRADIENTS = Quantity(
     "gradients",
     "gradient_norm",
     "L2 norm of the gradient",
-    "L2 norm of the loss's gradient by each layer's weights on one batch, in the order of the "
-    "network",
+    "Does the gradient reach every layer, and how evenly?",
+    "L2 norm of the loss's gradient by each layer's weights on one batch",
     True,
 )
-NAMES = (RESPONSES.name, GRADIENTS.name)
+UPDATES = Quantity(
+    "updates",
+    "update_to_weight",
+    "update / weights, L2 norms",
+    "Do all layers change at the same pace?",
+    "L2 norm of what one step would change in each layer's weights over the norm of the weights",
+    True,
+)
+BRANCHES = Quantity(
+    "branches",
+    "branch_to_shortcut",
+    "branch / shortcut, root mean squares",
+    "How much does each block add to what it passes on?",
+    "Root mean square of each block's branch over that of its shortcut, just before the addition",
+    False,
+    of="block",
+)
+DEAD = Quantity(
+    "dead",
+    "dead_relu_share",
+    "dead channels, %",
+    "Which ReLUs are dead?",
+    "Share of each ReLU's channels that are zero for all images and positions of one batch",
+    False,
+    of="ReLU",
+    factor=100.0,
+)
+QUANTITIES = (RESPONSES, GRADIENTS, UPDATES, BRANCHES, DEAD)
+NAMES = tuple(quantity.name for quantity in QUANTITIES)
+
+_LEARNT = 20.0
+"""Percent of training error above which a network counts as one that did not learn."""
 
 _MARKS = 8
 """Marks along a line."""
 
 
-def charts(study: Study) -> tuple[Drawn, Drawn]:
-    """The two charts, for the runs that have diagnostics."""
-    return (
-        _drawn(study, RESPONSES, _responses_title(study)),
-        _drawn(study, GRADIENTS, "Does the gradient reach every layer, and how evenly?"),
-    )
+def charts(study: Study) -> tuple[Drawn, ...]:
+    """A chart a quantity, for the runs that have diagnostics."""
+    titles = {quantity.name: quantity.question for quantity in QUANTITIES}
+    titles[RESPONSES.name] = _responses_title(study) or RESPONSES.question
+    return tuple(_drawn(study, quantity, titles[quantity.name]) for quantity in QUANTITIES)
 
 
 def rows(study: Study, arm: str, quantity: Quantity) -> list[Row]:
@@ -81,7 +118,9 @@ def rows(study: Study, arm: str, quantity: Quantity) -> list[Row]:
         ]
         layers = dict.fromkeys(name for values in by_run for name in values)
         for index, name in enumerate(layers, 1):
-            known = [v for values in by_run if (v := values.get(name)) is not None]
+            known = [
+                quantity.factor * v for values in by_run if (v := values.get(name)) is not None
+            ]
             if not known or (quantity.logarithmic and min(known) <= 0):
                 continue
             mean = statistics.fmean(known)
@@ -104,7 +143,7 @@ def _drawn(study: Study, quantity: Quantity, title: str) -> Drawn:
     if not every:
         return "", "", ()
     low, high = extent(every, ("low", "high"))
-    ends = (low / 1.2, high * 1.2) if quantity.logarithmic else (0.0, 1.05 * high)
+    ends = (low / 1.2, high * 1.2) if quantity.logarithmic else (0.0, 1.05 * high or 1.0)
     last = max(row["layer"] for row in every)
     panels = tuple(
         _panel(study, arm, table, quantity, (last, ends)) for arm, table in tables.items()
@@ -113,7 +152,8 @@ def _drawn(study: Study, quantity: Quantity, title: str) -> Drawn:
     seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts)}"
     many = "the mean over seeds, n\u00a0=\u00a0{}; the band spans all of them"
     number = many.format(seeds) if max(counts) > 1 else "n\u00a0=\u00a01 seed"
-    caption = f"{quantity.caption}; the last diagnosis of each run, {number}."
+    where = "in the order of the network; the last diagnosis of each run"
+    caption = f"{quantity.caption}, {where}, {number}."
     return title, caption, panels
 
 
@@ -138,7 +178,7 @@ def _panel(
     encoded = depth_legend(study)
     x = alt.X(
         "layer:Q",
-        title="layer, in the order of the network",
+        title=f"{quantity.of}, in the order of the network",
         scale=alt.Scale(domain=[0, ends[0] + 1], nice=False),
         axis=alt.Axis(tickMinStep=1, tickCount=6),
     )
@@ -155,12 +195,12 @@ def _panel(
     lines = base.mark_line(strokeJoin="round", strokeWidth=1.8).encode(y("mean"))
     marks = base.transform_filter("datum.mark").mark_point(filled=True, size=46, opacity=1)
     chart = alt.layer(bands, lines, marks.encode(y("mean"), shape=encoded["shape"]))
-    columns = [{"title": "value", "text": "{shown}"}, {"title": "layer", "text": "{name}"}]
+    columns = [{"title": "value", "text": "{shown}"}, {"title": quantity.of, "text": "{name}"}]
     readout: Mapping[str, object] = {
         "rows": name,
         "x": "layer",
         "at": "layer",
-        "head": "layer {layer}",
+        "head": f"{quantity.of} {{layer}}",
         "row": "depth",
         "columns": columns,
     }
@@ -169,22 +209,26 @@ def _panel(
 
 
 def _responses_title(study: Study) -> str:
-    """How strongly the deepest networks respond, arm against arm, if that is known."""
-    reference, deepest = reference_arm(study), study.depths[-1] if study.depths else 0
-    means = {
-        arm: statistics.fmean(values)
-        for arm in study.arms
-        if (
-            values := [
-                row["mean"] for row in rows(study, arm, RESPONSES) if row["depth"] == deepest
-            ]
-        )
-    }
-    others = [arm for arm in means if arm != reference]
-    if reference not in means or len(others) != 1:
-        return "How strongly does each layer respond?"
+    """How strongly the deepest networks that learnt respond, arm against arm, if that is known."""
+    reference = reference_arm(study)
+    others = [arm for arm in study.arms if arm != reference]
+    depth = max((d for d in study.depths if _all_learnt(study, d)), default=None)
+    if reference is None or len(others) != 1 or depth is None:
+        return ""
+    means = {}
+    for arm in study.arms:
+        values = [row["mean"] for row in rows(study, arm, RESPONSES) if row["depth"] == depth]
+        if not values:
+            return ""
+        means[arm] = statistics.fmean(values)
     return (
-        f"At {deepest} layers responses have a mean standard deviation of "
-        f"{means[reference]:.2f} in {reference} networks and {means[others[0]]:.2f} in "
-        f"{others[0]} ones"
+        f"At {depth} layers responses have a mean standard deviation of {means[reference]:.2f} in "
+        f"{reference} networks and {means[others[0]]:.2f} in {others[0]} ones"
+        + ("; deeper, not all learnt" if depth < study.depths[-1] else "")
     )
+
+
+def _all_learnt(study: Study, depth: int) -> bool:
+    """Whether the networks of each arm end at a low training error, in the mean over seeds."""
+    errors = [finals(study.select(arm, depth), "train_error_pct").values() for arm in study.arms]
+    return all(found and statistics.fmean(found) <= _LEARNT for found in errors)

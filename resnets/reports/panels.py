@@ -153,7 +153,10 @@ def _by_arm(arms: tuple[str, ...], study: Study) -> dict[str, Any]:
 
 
 def _with_intervals(study: Study, rows: list[Row], arms: tuple[str, ...], y: "alt.Y") -> list[Any]:
-    """A line through the means of each arm, a mark at each and a rule over its interval."""
+    """A line through the means of each arm, a mark at each and a rule over its interval.
+
+    Where an interval goes on beyond the axis, which ends where its number does, an arrow says so.
+    """
     import altair as alt
 
     encoded = _by_arm(arms, study)
@@ -164,7 +167,14 @@ def _with_intervals(study: Study, rows: list[Row], arms: tuple[str, ...], y: "al
     rules = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=2.2)
     reach = rules.encode(alt.Y("low:Q", scale=y["scale"], title=y["title"]), y2="high")
     marks = base.mark_point(filled=True, size=85, opacity=1).encode(shape=encoded["shape"])
-    return [lines, reach, marks]
+    arrows = [
+        base.transform_filter(f"isValid(datum.{edge})")
+        .mark_point(filled=True, size=70, opacity=1, shape=shape)
+        .encode(alt.Y(f"{edge}:Q", scale=y["scale"], title=y["title"]))
+        for edge, shape in (("below", "triangle-down"), ("above", "triangle-up"))
+        if any(edge in row for row in rows)
+    ]
+    return [lines, reach, *arrows, marks]
 
 
 def final_panel(

@@ -5,6 +5,7 @@ one of the gap between the arms, and a chart per depth with every arm. The runs'
 below `runs/` show beside it.
 """
 
+import itertools
 import os
 import re
 import shutil
@@ -32,6 +33,11 @@ def tag(metric: Metric, arm: str, depth: int) -> str:
 
 
 Layout = dict[str, dict[str, list[str | list[str]]]]
+
+
+def beside_tag(metric: Metric, arm: str, depth: int) -> str:
+    """The same curve again, for charts in which arms have the colours, not depths."""
+    return f"{metric}/depth{depth}/{_part(arm)}"
 
 
 def gap_tag(metric: Metric, arm: str, reference: str, depth: int) -> str:
@@ -62,10 +68,34 @@ def layout(study: Study) -> Layout:
         }
         for metric in reversed(METRICS):
             sections[f"{TITLES[metric]}, by depth"] = {
-                f"depth {depth}": _chart(tag(metric, arm, depth) for arm in study.arms)
+                f"depth {depth}": _chart(beside_tag(metric, arm, depth) for arm in study.arms)
                 for depth in study.depths
             }
     return sections
+
+
+Curves = dict[str, dict[str, list[tuple[float, int]]]]
+"""By event directory and tag: values and epochs."""
+
+
+def _curves(study: Study) -> Curves:
+    """All curves, in the directory whose colour they are to have.
+
+    TensorBoard gives each event directory one colour wherever it shows. So a depth has one, for all
+    charts of depths, and an arm has one, for the charts of arms.
+    """
+    found: Curves = {}
+    reference = reference_arm(study)
+    for depth, arm, metric in itertools.product(study.depths, study.arms, METRICS):
+        by_depth = found.setdefault(f"depth{depth}", {})
+        points = [(p.mean, p.epoch) for p in mean_curve(study.select(arm, depth), metric)]
+        by_depth[tag(metric, arm, depth)] = points
+        found.setdefault(_part(arm), {})[beside_tag(metric, arm, depth)] = points
+        if reference and arm != reference:
+            gaps = gap_curve(study, depth, arm, reference, metric)
+            name = gap_tag(metric, arm, reference, depth)
+            by_depth[name] = [(p.mean, p.epoch) for p in gaps]
+    return found
 
 
 def _write(folder: Path, study: Study) -> None:
@@ -73,42 +103,13 @@ def _write(folder: Path, study: Study) -> None:
 
     with SummaryWriter(logdir=str(folder)) as writer:
         writer.add_custom_scalars(layout(study))
-    _write_means(folder, study)
-    _write_gaps(folder, study)
-
-
-def _write_means(folder: Path, study: Study) -> None:
-    from tensorboardX import SummaryWriter
-
-    for arm in study.arms:
-        for depth in study.depths:
-            runs = study.select(arm, depth)
-            if not any(run.curve for run in runs):
-                continue
-            # TensorBoard colours by event directory: one for all curves would be one colour.
-            with SummaryWriter(logdir=str(folder / f"{_part(arm)}-depth{depth}")) as writer:
-                for metric in METRICS:
-                    for point in mean_curve(runs, metric):
-                        writer.add_scalar(tag(metric, arm, depth), point.mean, point.epoch)
-
-
-def _write_gaps(folder: Path, study: Study) -> None:
-    from tensorboardX import SummaryWriter
-
-    reference = reference_arm(study)
-    if reference is None:
-        return
-    for arm in (name for name in study.arms if name != reference):
-        for depth in study.depths:
-            curves = {m: gap_curve(study, depth, arm, reference, m) for m in METRICS}
-            if not any(curves.values()):
-                continue
-            place = folder / f"gap-{_part(arm)}-{_part(reference)}-depth{depth}"
-            with SummaryWriter(logdir=str(place)) as writer:
-                for metric, points in curves.items():
-                    name = gap_tag(metric, arm, reference, depth)
-                    for point in points:
-                        writer.add_scalar(name, point.mean, point.epoch)
+    for name, curves in _curves(study).items():
+        if not any(curves.values()):
+            continue
+        with SummaryWriter(logdir=str(folder / name)) as writer:
+            for label, points in curves.items():
+                for value, epoch in points:
+                    writer.add_scalar(label, value, epoch)
 
 
 def write_tensorboard(study: Study) -> Path:

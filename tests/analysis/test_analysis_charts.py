@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resnets.analysis import charts, hardware
+from resnets.analysis.chart_titles import fullest
 from resnets.analysis.hardware import Hardware, Memory, Unit
 from resnets.analysis.nests import LoopNest
 from resnets.analysis.projection import OVERHEAD, project
@@ -116,6 +117,12 @@ def assert_readable(svg):
         for other, two in texts[n + 1 :]:
             apart = one[2] <= two[0] or two[2] <= one[0] or one[3] <= two[1] or two[3] <= one[1]
             assert apart, (text, other)
+
+
+def everything(svg):
+    """All words, those of broken lines together."""
+    found = ElementTree.fromstring(svg).itertext()
+    return " ".join(part for part in found if part.strip()).replace("\u00a0", " ")
 
 
 def texts(svg):
@@ -235,7 +242,9 @@ def test_bars_stand_in_the_order_of_execution(training):
     wanted = [(f"stage{n}", p) for p in ("forward", "backward", "optimizer") for n in (1, 2, 3)]
     assert [(bar.label, bar.panel) for bar in bars] == wanted
     shown = texts(charts.layer_times(training, 9).svg)
-    assert [text for text in shown if text.startswith("stage")] == [name for name, _ in wanted]
+    assert [text for text in shown if re.fullmatch(r"stage\d", text)] == [
+        name for name, _ in wanted
+    ]
 
 
 def test_what_takes_least_stands_together_if_all_else_is_too_much(training):
@@ -268,6 +277,27 @@ def test_occupancy_is_the_plan_s(training):
     ):
         assert sum(filling.moved[name]) == kinds.get(kind, 0)
     assert [name for name, _, _ in filling.spans] == ["forward", "backward", "optimizer"]
+
+
+def test_charts_say_what_comes_out_and_of_what(projection, training):
+    """The finding is the title; network, batch, precision and machine stand below it."""
+    of = "a network, inference, batch 8, bfloat16"
+    for chart in charts.draw(projection, of):
+        assert f"{of}, on machine: estimate" in everything(chart.svg)
+    roofs, times, _ = (everything(chart.svg) for chart in charts.draw(projection))
+    shares = {}
+    for layer in charts.layers(projection):
+        shares[layer.name] = layer.estimate / projection.estimate
+    most = max(shares, key=shares.get)
+    assert "On machine " in roofs
+    assert f"{most} takes longest: " in times
+    assert f"{100 * shares[most]:.0f} % of the time" in times
+    filling = charts.memory_filling(training, "inside")
+    held = everything(charts.occupancy(training, "inside").svg)
+    assert f"inside holds at most {max(filling.held) / 1024:.3g} KiB" in held
+    assert "and nothing moves for want of room" in held
+    short = dataclasses.replace(filling, moved={"spilled": [1024, 2048]})
+    assert fullest(short, "inside").endswith("for want of room 3 KiB more move")
 
 
 def test_the_capacity_and_the_room_for_tiles_are_labelled(training):
@@ -414,7 +444,7 @@ def test_the_front_is_marked(keys):
     rows = [row | {"link": 1, "pareto": n == 1} for n, row in enumerate(swept([1, 2, 3]))]
     chart = charts.sweep(rows, keys)
     assert "Pareto" in chart.caption
-    assert any("Pareto front" in text for text in texts(chart.svg))
+    assert "Pareto front" in everything(chart.svg)
     assert_readable(chart.svg)
 
 

@@ -87,6 +87,18 @@ class TestFinding:
         assert [p.network for p in complexity.frontier(points)] == ["a", "b"]
 
 
+def test_the_chart_leaves_ten_crops_to_the_table():
+    """Their operations are those of one crop: beside the others they would look too good."""
+    points = [point("a", 1e6, 90.0), point("b", 2e6, 91.0), point("c", 1e5, 99.0, crops=10)]
+    figure = complexity_page.figure(points)
+    assert {row["name"] for row in figure.panel.rows["points"]} == {"a", "b"}
+    assert "In the table alone, since their accuracy is a mean over crops: c (10 crops)." in (
+        figure.chart.caption
+    )
+    _, rows, _ = complexity_page.table(points)
+    assert "c" in {row[0] for row in rows}
+
+
 several = st.lists(
     st.builds(point, st.just("n"), st.integers(1, 50), st.integers(1, 50)), min_size=1, max_size=20
 )

@@ -11,7 +11,7 @@ import pytest
 
 from resnets.cli import browser as tools
 from resnets.reports import write_report
-from tests.reports.fake_study import row, write_run, write_study
+from tests.reports.fake_study import diagnose, row, write_run, write_study
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -108,6 +108,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for place, r in zip(grid, rows, strict=False):
         error = final(*place)
         run = write_run(path, r["id"], error, error + 1, EPOCHS)
+        diagnose(run, place[1], EPOCHS)
         config = json.loads((run / "config.json").read_text())
         config["config"] |= {"model": {"name": HOSTILE}}
         config["machine"] = {"processor": HOSTILE, "cores": 2, "system": "Linux"}

@@ -14,7 +14,13 @@ from tests.browser.conftest import ARMS, DEPTHS, HOSTILE, SEEDS, Open, Opened
 
 pytestmark = pytest.mark.browser
 
-PANELS = ("curves-0", "curves-1", "final-0", "final-1", "difference-0", "difference-1")
+ERRORS = ("curves-0", "curves-1", "final-0", "final-1", "difference-0", "difference-1")
+BY_LAYER = (
+    *("responses-0", "responses-1", "gradients-0", "gradients-1"),
+    *("updates-0", "updates-1", "branches-0", "dead-0", "dead-1"),
+)
+"""Plain networks have no branches."""
+PANELS = ERRORS + BY_LAYER
 
 
 @pytest.fixture
@@ -68,7 +74,8 @@ def test_the_headline_states_the_finding(opened: Opened) -> None:
 def test_an_arm_goes_and_comes_back(opened: Opened) -> None:
     before = {panel: len(opened.marks(panel)) for panel in PANELS}
     arms, depths = len(ARMS), len(DEPTHS)
-    assert before["final-0"] == arms * depths * (1 + SEEDS)
+    arrows = arms  # at 8 layers, where 95 % intervals begin below 0 %
+    assert before["final-0"] == arms * depths * (1 + SEEDS) + arrows
     assert before["difference-0"] == depths
     opened.switch("arm:plain")
     assert opened.page.is_hidden("#curves-0")
@@ -161,6 +168,29 @@ def axis_labels(opened: Opened, panel: str) -> list[float]:
     return [float(text) for text in texts]
 
 
+@pytest.mark.parametrize(
+    ("panel", "last", "value"),
+    [
+        ("responses-1", "stage1/block55/bn1", "0.0179"),
+        ("gradients-1", "stage1/block55/conv1", "1e-56"),
+        ("updates-1", "stage1/block55/conv1", "0.001"),
+        ("branches-0", "stage1/block55", "0.0179"),
+        ("dead-1", "stage1/block55/relu1", "10"),
+    ],
+)
+def test_a_chart_by_layer_reads_the_value_and_the_name_of_a_layer(
+    opened: Opened, panel: str, last: str, value: str
+) -> None:
+    assert len(opened.marks(panel, "line")) == len(DEPTHS)
+    opened.page.focus(f"#{panel}")
+    opened.page.keyboard.press("End")
+    text = opened.page.inner_text(f"#{panel} .readout")
+    assert text.splitlines()[0].endswith(" 56")
+    assert text.split()[-3:] == ["56", value, last]
+    opened.switch("depth:56")
+    assert len(opened.marks(panel, "line")) == len(DEPTHS) - 1
+
+
 def test_the_error_axis_becomes_logarithmic(opened: Opened) -> None:
     linear, marks = axis_labels(opened, "final-0"), opened.marks("final-0")
     steps = {round(b - a, 6) for a, b in itertools.pairwise(linear)}
@@ -240,7 +270,7 @@ def test_paper_is_white_and_has_whole_charts(open_page: Open, report: Path) -> N
 
 def test_without_scripts_the_charts_stand_still(open_page: Open, report: Path) -> None:
     opened = open_page(report, java_script_enabled=False)
-    assert len(opened.page.query_selector_all(".still svg")) == 3
+    assert len(opened.page.query_selector_all(".still svg")) == 8
     assert opened.page.is_visible(".still svg")
     assert opened.page.is_hidden(".switches")
     assert opened.page.is_visible('[aria-label="Final errors"]')

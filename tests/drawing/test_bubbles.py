@@ -97,5 +97,24 @@ def test_a_mark_alone_has_its_name_to_the_right():
     assert (x, y) == (100 + 10 + 3 + 20, 100)
 
 
+def test_a_name_without_room_beside_its_mark_has_a_leader():
+    """A mark between eight others: its name stands beyond them, and a line leads there."""
+    ring = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+    around = [
+        Bubble(f"x{n}", "g", 10 * 1.09**dx, 50 + 3 * dy, 1) for n, (dx, dy) in enumerate(ring)
+    ]
+    ends = [Bubble("left", "g", 1, 10, 1), Bubble("right", "g", 100, 90, 1)]
+    middle = Bubble("in the very middle", "g", 10, 50, 1)
+    rows = bubbles.rows([middle, *around, *ends], [])
+    assert "in the very middle" in {row["name"] for row in rows[bubbles.LABELS]}
+    (line,) = [row for row in rows[bubbles.LEADERS] if (row["x"], row["y"]) == near(10, 50)]
+    assert (line["x2"], line["y2"]) != near(10, 50)
+    assert not bubbles.rows(ends, [])[bubbles.LEADERS]
+
+
+def near(x, y):
+    return pytest.approx(x), pytest.approx(y)
+
+
 def test_a_name_without_room_is_left_out():
     assert placed([Mark(10, 10, 8, 500)], 12, 100, 100) == [None]

@@ -63,8 +63,13 @@ def write_run(
 
 
 def diagnose(directory: Path, layers: int, epoch: int = 1, size: float = 1.0) -> None:
-    """Add a diagnosis to a run: responses fall as size / layer, gradients as a power of ten."""
-    names = [f"stage1/block{index}/conv1" for index in range(layers)]
+    """Add a diagnosis to a run: responses fall as size / layer, gradients as a power of ten.
+
+    Updates are a thousandth of the weights; except in plain networks block n's branch is 1 / n of
+    its shortcut; a tenth of the last ReLU's channels is dead and none of the others'.
+    """
+    blocks = [f"stage1/block{index}" for index in range(layers)]
+    names = [f"{block}/conv1" for block in blocks]
     record = {
         "kind": "diagnostics",
         "step": 12 * epoch,
@@ -72,7 +77,11 @@ def diagnose(directory: Path, layers: int, epoch: int = 1, size: float = 1.0) ->
         "gradient_norm_all": 1.0,
         "response_std": {name.replace("conv", "bn"): size / n for n, name in enumerate(names, 1)},
         "gradient_norm": {name: 10.0**-n for n, name in enumerate(names, 1)},
+        "update_to_weight": dict.fromkeys(names, 0.001),
+        "dead_relu_share": {f"{block}/relu1": 0.1 * (block == blocks[-1]) for block in blocks},
     }
+    if not directory.name.startswith("plain"):
+        record["branch_to_shortcut"] = {block: 1 / n for n, block in enumerate(blocks, 1)}
     with (directory / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(record) + "\n")
 
@@ -98,11 +107,17 @@ def whole_study(
     depths: Sequence[int] = (8, 56),
     seeds: int = 3,
     epochs: int = 3,
+    diagnosed: bool = True,
 ) -> Path:
-    """A study with all runs done; the test error is one point above the training error."""
+    """A study with all runs done and, unless told not to be, diagnosed: a layer for each of depth.
+
+    The test error is one point above the training error.
+    """
     rows = [row(arm, depth, seed) for seed in range(seeds) for depth in depths for arm in arms]
     write_study(path, rows)
     for r in rows:
         final = error(r["arm"], r["depth"], r["seed"])
-        write_run(path, r["id"], final, final + 1, epochs)
+        directory = write_run(path, r["id"], final, final + 1, epochs)
+        if diagnosed:
+            diagnose(directory, r["depth"], epochs)
     return path

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from resnets.drawing import symbols
-from resnets.reports import palette
+from resnets.reports import layers, palette
 from resnets.reports.chart_rows import curve_rows, final_rows, logarithmic
 from resnets.reports.charts import WIDTH, Chart, draw, to_png
 from resnets.reports.results import Study, read_study
@@ -58,8 +58,9 @@ def test_every_chart_says_what_it_shows(drawn: tuple[Chart, ...]) -> None:
         "final": ("final error, %", "training error", "test error", "depth, layers"),
         "difference": ("plain - <&>, points", "training error", "test error", "depth, layers"),
     }
-    stated = {"curves": "spans all of them", "final": "95 % t-interval"}
-    stated["difference"] = stated["final"]
+    own |= {q.name: (q.title, f"{q.of}, in the order of the network") for q in layers.QUANTITIES}
+    stated = dict.fromkeys(own, "spans all of them")
+    stated["final"] = stated["difference"] = "95 % t-interval"
     assert [chart.name for chart in drawn] == list(own)
     for chart in drawn:
         words = svg_texts(chart.svg)
@@ -69,6 +70,31 @@ def test_every_chart_says_what_it_shows(drawn: tuple[Chart, ...]) -> None:
         assert stated[chart.name] in chart.caption
     depths = [word for word in svg_texts(drawn[0].svg) if word in ("8", "20", "56")]
     assert depths[-3:] == ["8", "20", "56"]
+
+
+def test_an_interval_beyond_what_an_error_can_be_is_not_cut_silently(tmp_path: Path) -> None:
+    """Errors of 1 and 3 % have a 95 % interval of 2 -+ 12.7; of 50 and 70 %, of 60 -+ 127."""
+
+    def error(arm: str, _: int, seed: int) -> float:
+        return 50.0 + 20 * seed if arm == "plain" else 1.0 + 2 * seed
+
+    wide = read_study(whole_study(tmp_path / "wide", error, depths=(8,), seeds=2))
+    plain, residual = final_rows(wide, "train_error_pct")
+    assert (plain["below"], plain["above"]) == (0.0, 100.0)
+    assert residual["below"] == 0.0
+    assert "above" not in residual
+    _, final, difference, *_ = draw(wide)
+    assert arrows(final) == ["triangle-down", "triangle-up"]
+    assert arrows(difference) == ["triangle-up"], "58 -+ 114 points: 172, but not -56, is too much"
+    assert all("Arrows: the interval goes on beyond" in c.caption for c in (final, difference))
+    narrow = read_study(whole_study(tmp_path / "narrow", lambda *_: 5.0, depths=(8,), seeds=2))
+    assert not any(arrows(chart) or "Arrows" in chart.caption for chart in draw(narrow)[1:3])
+
+
+def arrows(chart: Chart) -> list[str]:
+    """Shapes of the arrows of a chart's first panel."""
+    marks = [layer["mark"] for layer in chart.panels[0].chart.to_dict()["layer"]]
+    return [mark["shape"] for mark in marks if "shape" in mark]
 
 
 def test_series_differ_without_colour(drawn: tuple[Chart, ...]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from resnets.diagnostics.readings import QUANTITIES
 from resnets.errors import UserError
 from resnets.reports import charts, layers, write_report
 from resnets.reports.results import read_study
@@ -16,7 +17,7 @@ RUNS = [(arm, depth, seed) for arm in ("plain", "residual") for depth in (8, 56)
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two seeds an arm and depth; residual networks respond half as strongly as plain ones."""
-    path = whole_study(tmp_path / "study", lambda *_: 5.0, seeds=2)
+    path = whole_study(tmp_path / "study", lambda *_: 5.0, seeds=2, diagnosed=False)
     for arm, depth, seed in RUNS:
         run = path / "runs" / f"{arm}-d{depth}-s{seed}"
         size = (2.0 if arm == "plain" else 1.0) * (1 + seed)
@@ -56,6 +57,34 @@ def test_the_charts_say_how_strongly_the_arms_respond(study: Path) -> None:
     assert [panel.title for panel in drawn["gradients"].panels] == ["plain", "residual"]
 
 
+def test_every_quantity_that_a_run_records_has_a_chart(study: Path) -> None:
+    assert {quantity.key for quantity in layers.QUANTITIES} == set(QUANTITIES)
+    drawn = dict(zip(layers.NAMES, layers.charts(read_study(study)), strict=True))
+    assert {panel.title for panel in drawn["branches"][2]} == {"residual"}
+    assert all(len(drawn[name][2]) == 2 for name in layers.NAMES if name != "branches")
+    assert all(title and caption for title, caption, _ in drawn.values())
+
+
+def test_dead_channels_are_in_percent(study: Path) -> None:
+    *_, before, last = layers.rows(read_study(study), "plain", layers.DEAD)
+    assert before["mean"] == 0.0
+    assert (last["name"], last["mean"]) == ("stage1/block13/relu1", 10.0)
+
+
+def test_responses_are_not_compared_with_those_of_a_network_that_did_not_learn(
+    tmp_path: Path,
+) -> None:
+    def error(arm: str, depth: int, _: int) -> float:
+        return 60.0 if (arm, depth) == ("plain", 56) else 1.0
+
+    failed = read_study(whole_study(tmp_path / "one", error, seeds=1))
+    title = layers.charts(failed)[0][0]
+    assert title.startswith("At 8 layers responses have")
+    assert title.endswith("; deeper, not all learnt")
+    never = read_study(whole_study(tmp_path / "never", lambda *_: 60.0, seeds=1))
+    assert layers.charts(never)[0][0] == "How strongly does each layer respond?"
+
+
 @pytest.mark.slow
 def test_the_report_has_them_as_files_and_without_diagnostics_none(
     study: Path, tmp_path: Path
@@ -64,7 +93,7 @@ def test_the_report_has_them_as_files_and_without_diagnostics_none(
     assert {f"{name}.{end}" for name in layers.NAMES for end in ("svg", "png")} <= {
         file.name for file in (study / "report").iterdir()
     }
-    other = whole_study(tmp_path / "other", lambda *_: 5.0, seeds=1)
+    other = whole_study(tmp_path / "other", lambda *_: 5.0, seeds=1, diagnosed=False)
     assert {chart.name for chart in charts.draw(read_study(other))} == set(charts.NAMES) - set(
         layers.NAMES
     )

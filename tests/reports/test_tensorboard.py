@@ -8,7 +8,7 @@ import pytest
 
 from resnets.reports.comparison import gap_curve
 from resnets.reports.results import Study, read_study
-from resnets.reports.tensorboard import gap_tag, layout, tag, write_tensorboard
+from resnets.reports.tensorboard import beside_tag, gap_tag, layout, tag, write_tensorboard
 from tests.reports.fake_study import row, whole_study, write_run, write_study
 
 
@@ -36,7 +36,7 @@ def test_curves(study: Study) -> None:
     for _ in range(2):
         folder = write_tensorboard(study)
     found = scalars(folder)
-    assert len(found) == 8 + 4
+    assert len(found) == 2 * 8 + 4
     assert found["train_error_pct/plain/depth56"] == [1, 2, 3]
     assert found["test_error_pct/pre_act/depth5"] == [2, 3]
     assert found["gap_test_error_pct/plain-pre_act/depth56"] == [2, 3]
@@ -48,14 +48,29 @@ def test_layout_matches_exactly(study: Study) -> None:
     metrics = ("train_error_pct", "test_error_pct")
     tags = [tag(m, arm, depth) for m in metrics for arm in study.arms for depth in study.depths]
     gaps = [gap_tag(m, "plain", "pre act", depth) for m in metrics for depth in study.depths]
+    beside = [
+        beside_tag(m, arm, depth) for m in metrics for arm in study.arms for depth in study.depths
+    ]
     shown: list[str] = []
     for charts in layout(study).values():
         for _, (kind, patterns) in charts.items():
             assert kind == "Multiline"
-            matches = [[t for t in tags + gaps if re.match(p, t)] for p in patterns]
+            matches = [[t for t in tags + beside + gaps if re.match(p, t)] for p in patterns]
             assert all(len(match) == 1 for match in matches)
             shown += [match[0] for match in matches]
-    assert sorted(shown) == sorted(2 * tags + gaps), "once by arm, once by depth; gaps once"
+    assert sorted(shown) == sorted(tags + beside + gaps), "by arm, by depth, gaps"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_depth_has_one_colour_in_all_charts_of_depths_and_an_arm_in_those_of_arms(
+    study: Study,
+) -> None:
+    """TensorBoard colours by event directory."""
+    folder = write_tensorboard(study)
+    places = {d.name: set(scalars(d)) for d in folder.iterdir() if d.is_dir()}
+    assert set(places) == {"depth5", "depth56", "plain", "pre_act"}
+    assert {name.rpartition("/")[2] for name in places["depth5"]} == {"depth5"}
+    assert {name.rpartition("/")[2] for name in places["plain"]} == {"plain"}
 
 
 def test_a_gap_is_of_the_seeds_that_both_arms_have(tmp_path: Path) -> None:

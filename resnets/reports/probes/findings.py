@@ -47,10 +47,13 @@ class Findings:
         ]
 
     def counted(self) -> str:
-        """`360 test images, n = 3 runs each`."""
+        """`360 test images, n = 3 runs of each, 56 layers`."""
         runs = f"n\u00a0=\u00a0{self.runs} run{'s' * (self.runs > 1)}"
         each = " of each" * (len(self.series) > 1)
-        return f"{self.examples} {self.split} images, {runs}{each}"
+        rows = (row for table in self.tables.values() for row in table)
+        depths = sorted({row["depth"] for row in rows if "depth" in row})
+        layers = f", {' and '.join(map(str, depths))} layers" * bool(depths)
+        return f"{self.examples} {self.split} images, {runs}{each}{layers}"
 
 
 def mean(values: Iterable[float | None]) -> float:

@@ -33,7 +33,7 @@ def lesion(findings: Findings) -> list[Chart]:
         Panel(
             "One block deleted",
             "block, from the input on",
-            "error, %",
+            f"{findings.split} error, %",
             points(deleted, series, "place", "error_pct"),
             _ERROR,
             levels=list(whole.items()),
@@ -51,7 +51,7 @@ def lesion(findings: Findings) -> list[Chart]:
                 Panel(
                     title,
                     x,
-                    "error, %",
+                    f"{findings.split} error, %",
                     drawn_points,
                     _ERROR,
                     levels=list(whole.items()),

@@ -12,8 +12,11 @@ _Z = 1.959963984540054
 """Two-sided 95 % point of the normal distribution."""
 
 
-def wilson(right: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of which `right` was seen in `count` cases (Wilson 1927)."""
+def wilson(right: float, count: float) -> tuple[float, float]:
+    """95 % interval of a share of which `right` was seen in `count` cases (Wilson 1927).
+
+    A mean number of cases need not be whole.
+    """
     middle = (right + _Z**2 / (2 * count)) / (1 + _Z**2 / count)
     reach = _Z / (1 + _Z**2 / count)
     reach *= math.sqrt(right * (1 - right) / count + _Z**2 / (4 * count**2))
@@ -29,15 +32,21 @@ def calibration(findings: Findings) -> list[Chart]:
         f"Expected calibration error (Guo et al. 2017), {findings.counted()}: predictions in bins "
         "of equal width by their largest probability, of all runs together; fainter bars hold "
         "fewer. On the dashed line confidence is right; a bar below it stands for overconfidence. "
-        "Vertical lines: 95 % Wilson intervals. The number in the title is the mean over runs."
+        "Vertical lines: 95 % Wilson intervals, whose n is the predictions of one run in the bin "
+        "(mean over runs), since all runs see the same images. The number in the title is the mean "
+        "over runs."
     )
-    panels = [(name, _bins(findings.of("calibration", series=name))) for name in findings.series]
+    panels = [(name, bins(findings.of("calibration", series=name))) for name in findings.series]
     charts = [drawn(reliability(panels, title, caption), "calibration", caption)]
     return [*charts, _confusion(findings), *confused(findings)]
 
 
-def _bins(rows: Sequence[Row]) -> list[Row]:
-    """Bins of several runs put together, in percent; empty ones are left out."""
+def bins(rows: Sequence[Row]) -> list[Row]:
+    """Bins of several runs put together, in percent; empty ones are left out.
+
+    Runs see the same images, so that their predictions are not independent: an interval's n is that
+    of one run, the mean of those that have any prediction in the bin.
+    """
     total = sum(row["count"] for row in rows)
     found: list[Row] = []
     for low, high in dict.fromkeys((row["low"], row["high"]) for row in rows):
@@ -46,7 +55,7 @@ def _bins(rows: Sequence[Row]) -> list[Row]:
         if not count:
             continue
         right = sum(row["count"] * row["accuracy"] for row in own) / count
-        lowest, highest = wilson(right, count)
+        lowest, highest = wilson(right, count / len({row["run"] for row in own}))
         found.append(
             {
                 "low": 100 * low,

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from resnets.drawing.pictures import INK, SIGNED, Frame, Picture, coloured, grey, pictures
 from resnets.reports.probes import Findings, draw, summary
 from resnets.reports.probes.findings import mean, points, said
-from resnets.reports.probes.sureness import wilson
+from resnets.reports.probes.sureness import bins, wilson
 
 
 def row(series, run, kind, error, **fields):
@@ -60,6 +60,13 @@ def test_the_title_says_the_cost_and_the_caption_the_number_of_runs(lesions):
     assert "error, %" in text
 
 
+def test_the_depth_of_a_studys_runs_is_said(lesions):
+    assert lesions.counted() == "50 test images, n\u00a0=\u00a02 runs"
+    rows = [one | {"depth": 56} for one in lesions.tables["lesion"]]
+    deep = Findings("lesion", "test", 50, ("net",), {"lesion": rows})
+    assert deep.counted() == "50 test images, n\u00a0=\u00a02 runs, 56 layers"
+
+
 def test_one_series_is_not_named():
     assert said({"net": 1.25}, " %") == "1.2 %"
     assert said({"a": 1.0, "b": 2.0}, " %", 0) == "a 1 %, b 2 %"
@@ -69,6 +76,17 @@ def test_one_series_is_not_named():
 def test_wilsons_interval_is_scipys(right, count):
     ends = binomtest(right, count).proportion_ci(method="wilson")
     assert wilson(right / count, count) == pytest.approx((ends.low, ends.high))
+
+
+def test_predictions_of_the_same_images_by_several_runs_do_not_count_as_more_images():
+    def one(run):
+        return {"run": run, "low": 0.8, "high": 0.9, "count": 40, "accuracy": 0.75}
+
+    ((alone,), (thrice,)) = bins([one("a")]), bins([one("a"), one("b"), one("c")])
+    assert (thrice["lowest"], thrice["highest"]) == (alone["lowest"], alone["highest"])
+    assert alone["highest"] - alone["lowest"] > 20
+    (apart,) = bins([one("a"), one("b") | {"count": 0, "accuracy": math.nan}])
+    assert apart["lowest"] == alone["lowest"], "a run without predictions there has no part"
 
 
 def test_scales_begin_and_end_with_their_stops():
