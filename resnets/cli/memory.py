@@ -9,11 +9,16 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("resnets.memory")
 
 
-def announce(plan: "Plan", label: str) -> None:
+def announce(plan: "Plan", label: str, at_once: int = 1) -> None:
     """Say how much a run's training program will hold, and warn if a device has less.
 
     With several devices each holds all parameters, their gradients and resident data, and its
-    share of the batch's activations.
+    share of the batch's activations. Devices that are processor cores have one memory together.
+
+    Args:
+      plan: of the run.
+      label: of the run.
+      at_once: such runs on the same device.
     """
     import jax
 
@@ -28,15 +33,18 @@ def announce(plan: "Plan", label: str) -> None:
     mesh = plan.recipe.mesh
     activations = max(0, working - gradients) // mesh.size
     needed = given + gradients + activations
+    shared = at_once * (len(mesh.local_devices) if plan.recipe.platform == "cpu" else 1)
     there = device_memory(mesh.local_devices[0])
     _logger.info(
-        "%s: about %s of %s memory: activations %s, gradients %s, state and data %s",
-        *(label, _size(needed), _size(there) if there else "unknown"),
+        "%s: about %s%s of %s memory: activations %s, gradients %s, state and data %s",
+        *(label, f"{shared} x " if shared > 1 else "", _size(needed)),
+        _size(there) if there else "unknown",
         *map(_size, (activations, gradients, given)),
     )
-    if there and needed > there:
+    if there and shared * needed > there:
         remat = hasattr(plan.recipe.model, "remat") and plan.recipe.model.remat == "none"
         ways = ["--config.model.remat=block"] if remat else []
+        ways += ["fewer runs at once (--max_parallel)"] if at_once > 1 else []
         ways += ["a larger config.accumulation", "more devices", "a smaller batch"]
         _logger.warning(
             "%s: that is more than there is, so it will probably fail; less takes: %s",

@@ -96,7 +96,7 @@ def main(argv: Sequence[str]) -> int:
         file=sys.stderr,
     )
     if args.engine == "local":
-        _announce(rows, directory)
+        _announce(rows, directory, args.max_parallel)
     with engines.terminable() as terminated:
         failures = engines.run(args, rows, directory)
     if terminated():
@@ -114,15 +114,17 @@ def main(argv: Sequence[str]) -> int:
     return 1 if failures else 0
 
 
-def _announce(rows: Sequence["Row"], directory: Path) -> None:
+def _announce(rows: Sequence["Row"], directory: Path, parallel: int | None) -> None:
     """Say what the deepest of the runs that are left needs of this machine's memory."""
     from resnets.cli import memory
+    from resnets.studies.engines.local import default_parallel
     from resnets.training.setup import prepare
 
     left = [row for row in rows if not (directory / "runs" / row.id / "done.json").exists()]
     if left:
         deepest = max(left, key=lambda row: row.depth)
-        memory.announce(prepare(deepest.load_config()), deepest.id)
+        at_once = min(len(left), parallel or default_parallel())
+        memory.announce(prepare(deepest.load_config()), deepest.id, at_once)
 
 
 def _list() -> int:

@@ -1,6 +1,7 @@
 """What is said of memory before a run starts."""
 
 import logging
+import re
 
 import pytest
 
@@ -17,9 +18,9 @@ def plan():
     return prepare(load_config("configs/digits.py:depth=8", flags).to_dict())
 
 
-def said(caplog, plan):
+def said(caplog, plan, at_once=1):
     with caplog.at_level(logging.INFO, logger="resnets"):
-        memory.announce(plan, "run")
+        memory.announce(plan, "run", at_once)
     return [record.getMessage() for record in caplog.records]
 
 
@@ -35,6 +36,22 @@ def test_a_run_that_does_not_fit_is_named_with_what_takes_less(caplog, plan, mon
     line = said(caplog, plan)[-1]
     assert "more than there is" in line
     assert "--config.model.remat=block" in line
+
+
+def test_runs_at_once_share_a_device(caplog, plan, monkeypatch):
+    """There is room for one of them and a half; eight processors of a test have one memory."""
+    monkeypatch.setattr(machine, "device_memory", lambda _: 10**12)
+    monkeypatch.setattr(memory, "_size", str)
+    (line,) = said(caplog, plan)
+    devices, needed = map(int, re.findall(r"\d+", line)[:2])
+    assert devices == 8
+    caplog.clear()
+    monkeypatch.setattr(machine, "device_memory", lambda _: devices * needed * 3 // 2)
+    assert len(said(caplog, plan)) == 1
+    caplog.clear()
+    told, warned = said(caplog, plan, at_once=2)
+    assert f"about 16 x {needed} of" in told
+    assert "--max_parallel" in warned
 
 
 def test_a_device_that_does_not_say_its_memory_is_not_found_too_small(caplog, plan, monkeypatch):
