@@ -16,6 +16,7 @@ STUDY = Study(
         "reference leaves out none. The training error is measured with all blocks."
     ),
     config="configs/digits.py",
+    minutes=9.0,
     arms={
         "drop0.2": {"shortcut": "A", "config.model.drop_rate": "0.2"},
         "drop0.5": {"shortcut": "A", "config.model.drop_rate": "0.5"},
