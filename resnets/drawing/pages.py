@@ -12,7 +12,7 @@ from resnets.drawing.palette import DARK_CATEGORIES, DARK_INK
 from resnets.drawing.rendering import Rows
 from resnets.errors import RunError
 
-_SCRIPTS = ("panels.js", "points.js", "switches.js")
+_SCRIPTS = ("panels.js", "pointer.js", "points.js", "switches.js")
 _TWINS = DARK_INK | DARK_CATEGORIES
 
 

@@ -22,7 +22,7 @@ from resnets.reports.tables import (
 )
 from resnets.reports.verdict import completeness, continue_command, verdict
 
-_SCRIPTS = ("panels.js", "readout.js", "switches.js")
+_SCRIPTS = ("panels.js", "pointer.js", "readout.js", "switches.js")
 
 
 def _panels(charts: Sequence[Chart], colours: Sequence[str]) -> list[dict[str, Any]]:

@@ -41,9 +41,13 @@ async function applyAll() {
   dispatchEvent(new Event("resize")); // the panels that are left may have become wider
 }
 
+/** Whether the switches leave a row or a place of a panel. */
+function on(panel, row) {
+  return Object.entries(panel.switches).every(
+    ([field, name]) => !state.hidden.has(`${name}:${row[field]}`));
+}
+
 /** The rows of a panel that are on show. */
 function shown(panel) {
-  const kept = (row) => Object.entries(panel.switches).every(
-    ([field, name]) => !state.hidden.has(`${name}:${row[field]}`));
-  return panel.view.data(panel.readout.rows).filter(kept);
+  return panel.view.data(panel.readout.rows).filter((row) => on(panel, row));
 }
