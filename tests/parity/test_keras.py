@@ -79,8 +79,8 @@ def reference(applications, name, size):
     return images, logits, {v.path: np.asarray(v.value) for v in network.variables}
 
 
-LONGER = ("inception_resnet_v2", "densenet121", "inception_v3")
-"""Ten seconds and more each."""
+LONGER = ("inception_resnet_v2", "densenet121", "inception_v3", "vgg16", "preact_resnet50")
+"""Five seconds and more each; `--parity` runs them."""
 
 
 @pytest.mark.parametrize(
