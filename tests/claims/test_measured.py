@@ -4,6 +4,7 @@ import dataclasses
 import types
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from experiments.claims import gradients, lesioned, looking, profile, responding
@@ -213,3 +214,9 @@ def test_untrained_responses_are_those_of_normalisation():
     untrained = responding.strengths(run)["untrained"]["responses"]
     assert list(untrained) == [f"stage{n}/block0" for n in (1, 2, 3)]
     assert list(untrained.values()) == pytest.approx([1.0] * 3, abs=1e-3)
+
+
+def test_a_step_that_gives_up_its_state_can_be_taken_again_and_again():
+    given_up = jax.jit(lambda state, rate: (state + rate, state.sum()), donate_argnums=0)
+    steps = profile.Steps(given_up, jnp.zeros(3), jnp.float32(2.0))
+    assert [float(steps()) for _ in range(3)] == [0.0, 6.0, 12.0]
