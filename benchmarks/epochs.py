@@ -19,6 +19,7 @@ from resnets.training.config_file import load_config  # noqa: E402
 
 DEPTHS = (20, 56)
 EPOCHS = 20
+CADENCES = ("doubling", "off")
 
 
 class Timed:
@@ -36,11 +37,12 @@ class Timed:
         return results
 
 
-def measure(depth: int) -> dict[str, Any]:
+def measure(depth: int, diagnostics: str) -> dict[str, Any]:
     """Shares of a run's time from its second epoch to the last step: the first epoch compiles."""
     steps, evaluations = Timed(epoch.run_steps), Timed(epoch.evaluate)
     epoch.run_steps, epoch.evaluate = steps, evaluations  # type: ignore[assignment]
-    config = load_config(f"configs/digits.py:depth={depth}", [f"--config.epochs={EPOCHS}"])
+    flags = [f"--config.epochs={EPOCHS}", f"--config.diagnostics={diagnostics}"]
+    config = load_config(f"configs/digits.py:depth={depth}", flags)
     try:
         with tempfile.TemporaryDirectory() as folder:
             loop.train(config.to_dict(), Path(folder) / "run", "")
@@ -53,6 +55,7 @@ def measure(depth: int) -> dict[str, Any]:
     whole = last - first
     return {
         "depth": depth,
+        "diagnostics": diagnostics,
         "epochs": EPOCHS - 1,
         "seconds": whole,
         "steps_pct": 100 * training / whole,
@@ -65,7 +68,7 @@ def measure(depth: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure, print the table and write it."""
-    found = [measure(depth) for depth in DEPTHS]
+    found = [measure(depth, cadence) for depth in DEPTHS for cadence in CADENCES]
     print(rows.table(found))
     print(f"written to {rows.write('epochs', found)}", file=sys.stderr)
 

@@ -1,5 +1,9 @@
-"""From the command to the end of the first epoch, with an empty and with a filled program cache."""
+"""From the command to the first step, and to the end of the first epoch, cold and warm.
 
+Cold is an empty cache of compiled programs, warm the one that a run before has left.
+"""
+
+import collections
 import importlib.metadata
 import statistics
 import subprocess
@@ -13,7 +17,8 @@ from benchmarks import rows
 from benchmarks.contest import CHECKOUT
 
 ROUNDS = 3
-TRAIN = ("./launch.sh", "train", "--config=configs/digits.py:depth=56", "--config.epochs=1")
+CONFIG = ("--config=configs/digits.py:depth=56", "--config.epochs=1")
+TRAIN = ("./launch.sh", "train", *CONFIG)
 POLL_S = 0.02
 
 
@@ -22,6 +27,16 @@ def help_seconds() -> float:
     began = time.perf_counter()
     subprocess.run(["./launch.sh", "--help"], cwd=CHECKOUT, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began
+
+
+def first_step_seconds(run: Path) -> float:
+    """Time until the training program has come back once, after a step or a few."""
+    command = [sys.executable, "-m", "benchmarks.steps.first_step", str(run), *CONFIG]
+    began = time.time()
+    done = subprocess.run(
+        command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+    )
+    return float(done.stdout.split()[-1]) - began
 
 
 def first_epoch_seconds(run: Path) -> float:
@@ -41,12 +56,14 @@ def first_epoch_seconds(run: Path) -> float:
 
 def main() -> None:
     """Measure, print the table and write it."""
-    taken: dict[str, list[float]] = {"--help": [], "cold": [], "warm": []}
+    goals = {"first step": first_step_seconds, "first epoch": first_epoch_seconds}
+    taken: dict[str, list[float]] = collections.defaultdict(list)
     for _ in range(ROUNDS):
         taken["--help"].append(help_seconds())
-        with tempfile.TemporaryDirectory() as folder:  # programs are kept beside the runs
-            for name in ("cold", "warm"):
-                taken[name].append(first_epoch_seconds(Path(folder) / name))
+        for goal, seconds in goals.items():
+            with tempfile.TemporaryDirectory() as folder:  # programs are kept beside the runs
+                for state in ("cold", "warm"):
+                    taken[f"{goal}, {state}"].append(seconds(Path(folder) / state))
     found: list[dict[str, Any]] = [
         {
             "what": name,
