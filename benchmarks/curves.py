@@ -56,6 +56,11 @@ def by_depth(found: Sequence[Row]) -> chart.Chart:
     return _drawn("step_ms_at_depth", (title, caption), panel)
 
 
+def _speed(found: Sequence[Row], what: str) -> Panel:
+    axes = f"{what} (logarithmic)", "training speed, images/s"
+    return Panel("", *axes, _points(found, "at", "images_per_s"), log_x=True)
+
+
 def by_batch(found: Sequence[Row]) -> chart.Chart:
     """Images a second against the batch."""
     first, last = found[0], found[-1]
@@ -65,9 +70,7 @@ def by_batch(found: Sequence[Row]) -> chart.Chart:
         f"batches of {first['at']:.0f}"
     )
     caption = f"ResNet-20 on images of 32x32: {_measured(found)}."
-    axes = "images a batch (logarithmic)", "training speed, images/s"
-    panel = Panel("", *axes, _points(found, "at", "images_per_s"), log_x=True)
-    return _drawn("images_per_s_at_batch", (title, caption), panel)
+    return _drawn("images_per_s_at_batch", (title, caption), _speed(found, "images a batch"))
 
 
 def by_devices(found: Sequence[Row]) -> chart.Chart:
@@ -79,9 +82,7 @@ def by_devices(found: Sequence[Row]) -> chart.Chart:
         f"{last['images_per_s']:.0f} images/s against {first['images_per_s']:.0f}"
     )
     caption = f"One step of ResNet-20, batch 128, shared by devices: {_measured(found)}."
-    axes = "devices (logarithmic)", "training speed, images/s"
-    panel = Panel("", *axes, _points(found, "at", "images_per_s"), log_x=True)
-    return _drawn("images_per_s_at_devices", (title, caption), panel)
+    return _drawn("images_per_s_at_devices", (title, caption), _speed(found, "devices"))
 
 
 def by_compilation(found: Sequence[Row]) -> chart.Chart:

@@ -9,7 +9,7 @@ from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Picture, Table
 from experiments.claims.depth import DEEP, DEGRADATION, SHALLOW
 from experiments.claims.effects import Effect
-from experiments.claims.looking import Found, each_run
+from experiments.claims.looking import Found, by_block, each_run
 from experiments.claims.workplace import Workplace
 from resnets.probes import lesions
 from resnets.probes.trained import Trained
@@ -96,18 +96,12 @@ def _word(little: Effect) -> str:
 
 
 def _lesion_chart(found: Mapping[seeds.Group, Sequence[Found]]) -> Picture:
-    points = []
-    for (arm, depth), runs in found.items():
-        blocks = list(runs[0]["without"])
-        for place, block in enumerate(blocks, 1):
-            mean = statistics.fmean(run["without"][block] for run in runs)
-            points.append((f"{arm} {depth}", place / len(blocks), mean))
     return Picture(
         "lesions",
         "Test error without one block",
         "Block that keeps the shape, share of their number",
         "Test error, mean of seeds, %",
-        points,
+        by_block(found, lambda run: run["without"]),
     )
 
 

@@ -1,7 +1,8 @@
 """Looking into the trained networks of C04: what claims about their inside share."""
 
 import json
-from collections.abc import Callable, Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.claims import seeds
@@ -53,3 +54,23 @@ def each_run(
     measure.__module__ = look.__module__
     found = workplace.measured(name, measure, weights)
     return {group: [found[runs[group][seed].id] for seed in whole] for group in LOOKED_AT}
+
+
+def by_block(
+    found: Mapping[seeds.Group, Sequence[Found]], read: Callable[[Found], Mapping[str, float]]
+) -> list[tuple[str, float, float]]:
+    """Points of a chart: the network, a block's share of their number, its mean over the seeds.
+
+    Args:
+      found: of each run, by group.
+      read: the number of each block of a run.
+    """
+    return [
+        (
+            f"{arm} {depth}",
+            place / len(read(runs[0])),
+            statistics.fmean(read(r)[block] for r in runs),
+        )
+        for (arm, depth), runs in found.items()
+        for place, block in enumerate(read(runs[0]), 1)
+    ]

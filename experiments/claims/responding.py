@@ -11,7 +11,7 @@ from experiments.claims.behaviour import Behaviour
 from experiments.claims.claim import Finding, Picture, Table
 from experiments.claims.depth import DEEP, DEGRADATION, SHALLOW
 from experiments.claims.effects import Effect
-from experiments.claims.looking import Found, each_run
+from experiments.claims.looking import Found, by_block, each_run
 from experiments.claims.workplace import Workplace
 from resnets.probes import lesions, responses
 from resnets.probes.trained import Trained
@@ -143,18 +143,12 @@ _WHEN = ("untrained", "trained")
 
 
 def _chart(found: Mapping[seeds.Group, Sequence[Found]]) -> Picture:
-    points = []
-    for (arm, depth), runs in found.items():
-        blocks = list(runs[0]["trained"]["responses"])
-        for place, block in enumerate(blocks, 1):
-            mean = statistics.fmean(run["trained"]["responses"][block] for run in runs)
-            points.append((f"{arm} {depth}", place / len(blocks), mean))
     return Picture(
         "responses",
         "Responses of trained blocks after their last normalisation, before the addition",
         "Block, share of the depth",
         "Standard deviation, mean of seeds",
-        points,
+        by_block(found, lambda run: run["trained"]["responses"]),
     )
 
 
