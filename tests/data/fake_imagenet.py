@@ -10,6 +10,18 @@ from PIL import Image
 SYNSETS = ("n01440764", "n01443537", "n01484850")  # the first three of the thousand classes
 CORRUPT = "n01443537_1.JPEG"
 CMYK = "n01739381_1309.JPEG"  # one of those that the original has by mistake
+SMALL_RUN = {
+    "data.image_size": 32,
+    "data.resize": 36,
+    "data.train_crop": "area:smallest=0.3",
+    "data.workers": 0,
+    "batch_size": 4,
+    "learning_rate": 0.05,
+    "log_every": 1,
+    "epochs": 3,
+    "diagnostics": "off",
+}
+"""Fields of a run on it that takes a moment."""
 
 
 def jpeg(seed: int, width: int, height: int, mode: str = "RGB") -> bytes:

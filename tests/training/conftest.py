@@ -12,6 +12,7 @@ from resnets.training.config_file import load_config
 from resnets.training.setup import device_mesh
 from resnets.training.state import DeviceData
 from resnets.training.step import Recipe
+from tests.data import fake_imagenet
 
 
 class TinyNet(nn.Module):
@@ -78,3 +79,23 @@ def tiny_network(monkeypatch):
     from resnets.training import setup
 
     monkeypatch.setattr(setup.models, "create", lambda name, classes, **options: TinyNet(classes))
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory):
+    """Of a small ImageNet's archives; what is prepared of them is kept there, too."""
+    path = tmp_path_factory.mktemp("feed")
+    fake_imagenet.write_archives(path)
+    return str(path)
+
+
+@pytest.fixture
+def streamed_config(directory):
+    """A config of a few seconds on the small ImageNet: ten training and five test images."""
+
+    def make(**overrides):
+        fields = fake_imagenet.SMALL_RUN | {"data.directory": directory} | overrides
+        flags = [f"--config.{field}={value}" for field, value in fields.items()]
+        return load_config("configs/imagenet.py:model=lenet5", flags).to_dict()
+
+    return make

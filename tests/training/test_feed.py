@@ -16,7 +16,6 @@ from resnets.data.crops import decode
 from resnets.data.streaming import Streamed
 from resnets.errors import RunError, UserError
 from resnets.training import loop, setup
-from resnets.training.config_file import load_config
 from resnets.training.epoch import STEP, evaluate
 from resnets.training.feed import open_feed, run_steps
 from resnets.training.loop import train
@@ -26,36 +25,6 @@ from resnets.training.step import train_step
 from tests.data import fake_imagenet
 
 CORRUPT = {fake_imagenet.CORRUPT, "ILSVRC2012_val_00000004.JPEG"}
-SMALL = {
-    "data.image_size": 32,
-    "data.resize": 36,
-    "data.train_crop": "area:smallest=0.3",
-    "data.workers": 0,
-    "batch_size": 4,
-    "learning_rate": 0.05,
-    "log_every": 1,
-    "epochs": 3,
-    "diagnostics": "off",
-}
-
-
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("feed")
-    fake_imagenet.write_archives(path)
-    return str(path)
-
-
-@pytest.fixture
-def streamed_config(directory):
-    """A config of a few seconds on the small ImageNet: ten training and five test images."""
-
-    def make(**overrides):
-        fields = SMALL | {"data.directory": directory} | overrides
-        flags = [f"--config.{field}={value}" for field, value in fields.items()]
-        return load_config("configs/imagenet.py:model=lenet5", flags).to_dict()
-
-    return make
 
 
 @pytest.fixture
@@ -235,7 +204,7 @@ def test_a_field_of_data_in_memory_is_refused(streamed_config):
 @pytest.mark.slow
 def test_the_command_trains_with_worker_processes_and_leaves_nothing_behind(directory, tmp_path):
     fields = {"data.workers": 1, "epochs": 1, "data.directory": directory, "data.test": ""}
-    flags = SMALL | fields
+    flags = fake_imagenet.SMALL_RUN | fields
     done = subprocess.run(
         [
             *(sys.executable, "-m", "resnets.cli", "train"),
