@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from resnets.drawing.chart import Chart, write
-from resnets.drawing.interactive import asset, compiled, declared, runtime, themed, variable
+from resnets.drawing.document import document
+from resnets.drawing.interactive import asset, compiled, themed, variable
 from resnets.drawing.palette import DARK_CATEGORIES, DARK_INK
 from resnets.drawing.rendering import Rows
 from resnets.errors import RunError
@@ -139,24 +139,18 @@ def _panels(page: Page) -> list[dict[str, Any]]:
 
 
 def html(page: Page) -> str:
-    """Write the page; all text is escaped by the template."""
-    import jinja2
-
-    engine = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = resources.files("resnets.drawing").joinpath("web", "charts.html.jinja")
-    colours = list(_TWINS)
-    return engine.from_string(source.read_text("utf-8")).render(
-        page=page,
-        stills={f.chart.name: themed(_bare(f.chart.svg), colours) for f in page.figures},
+    """Write the page."""
+    return document(
+        asset("charts.html.jinja"),
+        kind=page.kind,
+        headline=page.title,
+        twins=_TWINS,
+        styles=[asset("charts.css")],
+        scripts=_SCRIPTS,
         panels=_panels(page),
+        page=page,
+        stills={f.chart.name: themed(_bare(f.chart.svg), _TWINS) for f in page.figures},
         keys={name: f"var({variable(colour)})" for name, colour in page.switches.items()},
-        style=asset("page.css") + asset("charts.css"),
-        colours=declared(_TWINS),
-        theme=asset("theme.js"),
-        runtime=runtime() if page.figures else "",
-        script="".join(map(asset, _SCRIPTS)),
     )
 
 

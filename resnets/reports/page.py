@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from resnets.drawing.interactive import asset, compiled, declared, runtime, themed
+from resnets.drawing.document import document
+from resnets.drawing.interactive import asset, compiled, themed
 from resnets.reports import palette
 from resnets.reports.charts import HEIGHT, Chart
 from resnets.reports.findings import headline
@@ -50,18 +51,18 @@ def page(study: Study, charts: Sequence[Chart], status: StudyStatus, refresh_s: 
       status: how its runs stand.
       refresh_s: seconds after which a browser loads the page again; 0 for never.
     """
-    import jinja2
-
-    engine = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     folder = resources.files("resnets.reports")
-    source = folder.joinpath("report.html.jinja").read_text("utf-8")
     twins = palette.dark_twins(len(study.depths))
-    colours = list(twins)
-    return engine.from_string(source).render(
-        study=study,
+    return document(
+        folder.joinpath("report.html.jinja").read_text("utf-8"),
+        kind=f"Study: {study.name}",
+        subject=study.name,
         headline=headline(study),
+        twins=twins,
+        styles=[folder.joinpath("report.css").read_text("utf-8")],
+        scripts=_SCRIPTS,
+        panels=_panels(charts, list(twins)),
+        study=study,
         verdict=verdict(study)[:-1],
         complete=completeness(study),
         facts=facts(study),
@@ -70,8 +71,7 @@ def page(study: Study, charts: Sequence[Chart], status: StudyStatus, refresh_s: 
         refresh_s=refresh_s,
         groups=groups(study),
         charts=charts,
-        stills={chart.name: themed(chart.svg, colours) for chart in charts},
-        panels=_panels(charts, colours),
+        stills={chart.name: themed(chart.svg, twins) for chart in charts},
         errors=final_errors(study),
         pairs=paired_differences(study),
         evidence=evidence(study),
@@ -81,10 +81,5 @@ def page(study: Study, charts: Sequence[Chart], status: StudyStatus, refresh_s: 
         environment=environment(study),
         settings=settings(study),
         runs=all_runs(study),
-        style=asset("page.css") + folder.joinpath("report.css").read_text("utf-8"),
-        colours=declared(twins),
-        theme=asset("theme.js"),
-        runtime=runtime() if charts else "",
-        script="".join(map(asset, _SCRIPTS)),
         refresh=asset("refresh.js"),
     )
