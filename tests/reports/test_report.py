@@ -27,7 +27,7 @@ HOSTILE = "<img src=x onerror=alert(1)> a|b `c` *d* </td>"
 def without_vega() -> Iterator[None]:
     """Bundling it takes seconds; the tests in a browser run it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnets.reports.page.runtime", lambda: "")
+        patch.setattr("resnets.drawing.document.runtime", lambda: "")
         yield
 
 
