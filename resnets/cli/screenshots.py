@@ -1,6 +1,7 @@
 """`launch.sh screenshots`: pictures of a study's page and TensorBoard for the documentation."""
 
 import io
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 Make every picture of the documentation anew: a study's report page and its curves in TensorBoard,
-light, dark and on a phone, TensorBoard's other tabs, the study's lesions at 20 layers, the roofline
+light, dark and on a phone, TensorBoard's other tabs, the study's probes, the roofline
 and the memory of ResNet-50, the complexity of all networks. `launch.sh install browser` brings what
-that takes, and is run first. All take five to ten minutes, most of them for the last."""
+that takes, and is run first. All take ten to fifteen minutes, most of them for the last."""
 
 _EPILOG = """\
 example:
@@ -39,8 +40,20 @@ TABS = ("images", "histograms", "text")
 """Of TensorBoard, beside the curves."""
 
 _RESNET50 = ("analyze", "resnet50", "--hardware=tpu_v5e", "--batch_size=128")
+PROBED = ("response", "gradient", "shift", "receptive_field", "calibration")
+"""Probes whose first chart of the study's deepest networks is shown; lesions say more at 20 layers.
+"""
+
 DRAWN: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
     (("probe", "DIR", "--what=lesion", "--depth=20", "--out=OUT"), {"lesion": "probes-lesion"}),
+    *(
+        (("probe", "DIR", f"--what={what}", "--out=OUT"), {what: f"probes-{what}"})
+        for what in PROBED
+    ),
+    (
+        ("probe", "DIR/runs/residual-d20-s0", "--what=features", "--images=3", "--out=OUT"),
+        {"features": "probes-features"},
+    ),
     (
         (*_RESNET50, "--precision=bfloat16", "--format=csv", "--charts=OUT"),
         {"roofline": "roofline", "occupancy_vmem": "occupancy"},
@@ -111,7 +124,7 @@ def _charts(
     """
     with tempfile.TemporaryDirectory() as folder:
         said = [part.replace("OUT", folder) for part in command]
-        said = [str(study) if part == "DIR" else part for part in said]
+        said = [re.sub("^DIR", lambda _: str(study), part) for part in said]
         line = [sys.executable, "-m", "resnets.cli", *said]
         if subprocess.run(line, stdout=subprocess.DEVNULL, check=False).returncode:
             raise RunError(f"launch.sh {' '.join(command)} failed; the lines above say why")

@@ -60,13 +60,18 @@ class Panel:
     log_x: bool = False
 
 
-def _looks(series: Sequence[str]) -> dict[str, Any]:
+_TICKS = 6
+"""Of a vertical axis, about; it ends at one, so that titles side by side stand alike."""
+
+
+def _looks(series: Sequence[str], sharing: int) -> dict[str, Any]:
     import altair as alt
 
     def scale(values: Sequence[Any]) -> Any:
         return alt.Scale(domain=list(series), range=list(values))
 
     count = len(series)
+    colours = [c for c in palette.categories(-(-count // sharing)) for _ in range(sharing)][:count]
     legend = None
     if count > 1:
         legend = alt.Legend(
@@ -79,7 +84,7 @@ def _looks(series: Sequence[str]) -> dict[str, Any]:
             labelLimit=0,
         )
     return {
-        "color": alt.Color("series:N", scale=scale(palette.categories(count)), legend=legend),
+        "color": alt.Color("series:N", scale=scale(colours), legend=legend),
         "shape": alt.Shape("series:N", scale=scale(shapes(count)), legend=legend),
         "strokeDash": alt.StrokeDash("series:N", scale=scale(dashes(count)), legend=None),
     }
@@ -88,10 +93,10 @@ def _looks(series: Sequence[str]) -> dict[str, Any]:
 def _vertical(panel: Panel) -> Any:
     import altair as alt
 
-    scale: dict[str, Any] = {"type": "log"} if panel.log else {"zero": True}
+    scale: dict[str, Any] = {"type": "log"} if panel.log else {"zero": True, "nice": _TICKS}
     if panel.ends:
         scale |= {"domain": list(panel.ends), "nice": False, "clamp": True}
-    axis = alt.Axis(tickCount=6, format="~e") if panel.log else alt.Axis(tickCount=6)
+    axis = alt.Axis(tickCount=_TICKS, format="~e" if panel.log else alt.Undefined)
     return alt.Y("y:Q", title=panel.y, scale=alt.Scale(**scale), axis=axis)
 
 
@@ -110,10 +115,10 @@ def _horizontal(panel: Panel) -> Any:
     return alt.X("x:Q", title=panel.x, scale=scale, axis=alt.Axis(tickCount=8, tickMinStep=1))
 
 
-def _drawn(panel: Panel, series: Sequence[str], width: int) -> Any:
+def _drawn(panel: Panel, looks: dict[str, Any], width: int) -> Any:
     import altair as alt
 
-    looks, x, y = _looks(series), _horizontal(panel), _vertical(panel)
+    x, y = _horizontal(panel), _vertical(panel)
     rows = [vars(point) for point in panel.points]
     base = alt.Chart(alt.InlineData(values=rows)).encode(x, y, color=looks["color"])
     layers = []
@@ -158,6 +163,7 @@ def lines(
     title: str,
     caption: str,
     columns: int = 2,
+    sharing: int = 1,
 ) -> Any:
     """Draw panels side by side, with one legend.
 
@@ -167,9 +173,11 @@ def lines(
       title: the finding, or the question.
       caption: what is drawn, of how many.
       columns: panels in a row.
+      sharing: so many neighbours in `series` have one colour, and marks and dashes of their own.
     """
     columns = min(columns, len(panels))
     width = (WIDTH - GAP * (columns - 1)) // columns
-    drawn = [_drawn(panel, series, width) for panel in panels]
+    looks = _looks(series, sharing)
+    drawn = [_drawn(panel, looks, width) for panel in panels]
     whole = together(drawn, columns, title, caption)
     return whole.resolve_scale(color="shared", shape="shared")

@@ -102,8 +102,12 @@ def per_series(findings: Findings, table: str, column: str, **fields: Any) -> di
 
 
 def said(values: Mapping[str, float], unit: str, digits: int = 1) -> str:
-    """`plain 12.3 %, residual 4.0 %`; of one series only the number."""
-    shown = {name: f"{value:.{digits}f}{unit}" for name, value in values.items()}
+    """`plain 12.3 %, residual 4.0 %`; of one series only the number; 1,683 in whole units."""
+
+    def number(value: float) -> str:
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}f}"
+
+    shown = {name: f"{number(value)}{unit}" for name, value in values.items()}
     if len(shown) == 1:
         return next(iter(shown.values()))
     return ", ".join(f"{name} {value}" for name, value in shown.items())

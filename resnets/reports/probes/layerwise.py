@@ -208,15 +208,16 @@ def shift(findings: Findings) -> list[Chart]:
 def _map_charts(findings: Findings) -> list[Chart]:
     rows, series = findings.tables["shift_maps"], findings.series
     modules = list(dict.fromkeys(row["module"] for row in rows))
+    ways = {"in place": "change_pct", "moved back": "moved_back_change_pct"}
+    names = [f"{s}, {how}" for s in series for how in ways]
     panels = []
     for module in modules:
         own = [row for row in rows if row["module"] == module]
         both = [
             {**row, "series": f"{row['series']}, {how}", "change": row[column]}
-            for how, column in (("in place", "change_pct"), ("moved back", "moved_back_change_pct"))
+            for how, column in ways.items()
             for row in own
         ]
-        names = [f"{s}, {how}" for s in series for how in ("in place", "moved back")]
         found = points(both, names, "pixels", "change")
         panels.append(Panel(module, "shift, pixels", "relative change of maps, %", found))
     title = "Do feature maps move with the image?"
@@ -225,5 +226,5 @@ def _map_charts(findings: Findings) -> list[Chart]:
         "Moved back by the shift first, over the places that both have: zero where the network "
         "commutes with shifts; only for shifts by whole steps of the maps."
     )
-    names = [f"{s}, {how}" for s in series for how in ("in place", "moved back")]
-    return [drawn(lines(panels, names, title, caption), "shift_maps", caption)]
+    chart = lines(panels, names, title, caption, sharing=len(ways))
+    return [drawn(chart, "shift_maps", caption)]

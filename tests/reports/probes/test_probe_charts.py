@@ -72,6 +72,11 @@ def test_one_series_is_not_named():
     assert said({"a": 1.0, "b": 2.0}, " %", 0) == "a 1 %, b 2 %"
 
 
+def test_numbers_of_three_figures_and_more_are_whole():
+    assert said({"plain": 1682.59, "residual": 8.554}, "", 2) == "plain 1,683, residual 8.55"
+    assert said({"worst": -340.7}, " %") == "-341 %"
+
+
 @pytest.mark.parametrize(("right", "count"), [(0, 5), (3, 7), (9, 10), (40, 40)])
 def test_wilsons_interval_is_scipys(right, count):
     ends = binomtest(right, count).proportion_ci(method="wilson")
