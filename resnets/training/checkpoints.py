@@ -6,27 +6,26 @@ on a copy of the state. Orbax's own asynchronous saves would not do: it numbers 
 process, so two runs that save at once would wait for each other's signals.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
 import shutil
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from resnets.errors import RunError, of_the_disk, reason
 from resnets.training import durable, integrity
 from resnets.training.integrity import DamagedError
+from resnets.training.orbax_files import OrbaxFiles
 from resnets.training.state import TrainState
 
 DAMAGED = "damaged"
 _SAVING, _DELETED = ".saving", ".deleted"
-_ONE_AT_A_TIME = threading.Lock()  # over all runs of the process: see above
 
 _logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Checkpoints:
           OSError: it cannot be written.
         """
         self._directory, self._keep, self._keep_best = directory.absolute(), keep, keep_best
-        self._saver = _checkpointer()
+        self._files = OrbaxFiles()
         self._thread = ThreadPoolExecutor(1, "checkpoints")
         self._under_way: Future[None] | None = None
         self._directory.mkdir(exist_ok=True)
@@ -77,7 +76,7 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         """Wait for the save under way; what went wrong with it is `wait`'s to say."""
         self._thread.shutdown()
-        self._saver.close()
+        self._files.close()
         for rest in (_SAVING, _DELETED):
             shutil.rmtree(self._directory / rest, ignore_errors=True)
 
@@ -121,12 +120,10 @@ class Checkpoints:
 
     def _write(self, state: TrainState, step: int, host: dict[str, Any], tag: Tag) -> None:
         new, final = self._directory / _SAVING / str(step), self._directory / str(step)
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), host=ocp.args.JsonSave(host))
         try:
             self._check_there()
             durable.check_space(new.parent, _size(state))
-            with _ONE_AT_A_TIME:
-                self._saver.save(new, args=items, force=True)
+            self._files.save(new, state, host)
             integrity.seal(new, {"step": step, **dataclasses.asdict(tag)})
             self._check_there()
             new.rename(final)
@@ -199,11 +196,7 @@ class Checkpoints:
             except DamagedError as error:
                 self._set_aside(step, error)
                 continue
-            items = ocp.args.Composite(
-                state=ocp.args.StandardRestore(like), host=ocp.args.JsonRestore()
-            )
-            restored = _read(self._saver, self._directory / str(step), items)
-            return restored["state"], dict(restored["host"])
+            return self._files.restore(self._directory / str(step), like)
         return None
 
     def _set_aside(self, step: int, error: DamagedError) -> None:
@@ -241,9 +234,8 @@ def read(directory: Path, best: bool = False) -> dict[str, Any] | None:
         except DamagedError as error:
             _logger.warning("%s is damaged (%s) and passed over", directory / str(step), error)
             continue
-        items = ocp.args.Composite(state=ocp.args.StandardRestore())
-        with _checkpointer() as reader:
-            return dict(_read(reader, (directory / str(step)).absolute(), items)["state"])
+        with contextlib.closing(OrbaxFiles()) as files:
+            return files.read((directory / str(step)).absolute())
     return None
 
 
@@ -270,26 +262,3 @@ def _size(state: TrainState) -> int:
     """Bytes that a checkpoint may take, with what Orbax writes beside each array."""
     arrays = jax.tree.leaves(state)
     return sum(array.nbytes for array in arrays) + (len(arrays) + 16) * 4096
-
-
-def _checkpointer() -> ocp.Checkpointer:
-    # Orbax logs a traceback a thread for what it raises as well, and we say in one line.
-    for noisy in ("absl", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    # Of several processes of a run the first saves alone: Orbax must not wait for the others.
-    alone = ocp.options.MultiprocessingOptions(active_processes={0})
-    handler = ocp.CompositeCheckpointHandler(
-        composite_options=ocp.CompositeOptions(multiprocessing_options=alone)
-    )
-    return ocp.Checkpointer(handler, multiprocessing_options=alone)
-
-
-def _read(reader: ocp.Checkpointer, folder: Path, items: ocp.args.Composite) -> Any:
-    try:
-        with _ONE_AT_A_TIME:
-            return reader.restore(folder, args=items)
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise RunError(
-            f"{folder} is intact but cannot be read into this network ({reason(error)}); it is of "
-            "another version of the code: use that, or choose another --workdir"
-        ) from None

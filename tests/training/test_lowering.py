@@ -67,3 +67,13 @@ def test_whatever_the_state_holds(tiny_network, small_config, field):
     name, value = field.split("=")
     plan = prepare(small_config(batch_size=32, **{name: value}))
     assert lowered_once(plan)
+
+
+def test_the_program_of_a_network_in_loops_is_as_long_at_any_depth(small_config):
+    """20 layers are the hardest: a stage's loop of two has the shapes of other pairs."""
+    plans = [
+        prepare(small_config(**{"model.name": f"cifar_resnet{depth}", "batch_size": 64}))
+        for depth in (20, 32, 56)
+    ]
+    lines = {len(lowering.lower(plan).as_text().splitlines()) for plan in plans}
+    assert len(lines) == 1
