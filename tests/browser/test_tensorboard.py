@@ -4,7 +4,7 @@ import json
 import re
 import statistics
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,26 +110,31 @@ def test_it_opens_on_the_degradation_curves(board: Board, address: str, study: P
     assert board.page.locator(CARD).count() == sum(map(len, categories.values()))
 
 
-def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
-    paths = board.page.locator(CARD).first.locator("svg path")
-    long = "paths => paths.filter(p => (p.getAttribute('d') || '').length > 60).length"
+def until(board: Board, ask: Callable[[], Any], right: Callable[[Any], bool]) -> Any:
+    """The answer once it is right: charts fade in."""
     for _ in range(100):
-        if paths.evaluate_all(long) >= len(DEPTHS):
-            return
+        if right(found := ask()):
+            return found
         board.page.wait_for_timeout(200)
-    raise AssertionError(f"{paths.evaluate_all(long)} lines")
+    raise AssertionError(found)
+
+
+def lines(board: Board) -> int:
+    """Long paths in the first chart."""
+    long = "paths => paths.filter(p => (p.getAttribute('d') || '').length > 60).length"
+    return int(board.page.locator(CARD).first.locator("svg path").evaluate_all(long))
+
+
+def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
+    until(board, lambda: lines(board), lambda found: found >= len(DEPTHS))
 
 
 def test_the_axes_hold_the_curves_from_their_beginning(board: Board) -> None:
     """TensorBoard would leave the first epochs out as outliers: they begin near 90 %."""
     assert board.page.evaluate("localStorage.getItem('_ignoreYOutliers')") == "false"
-    card = board.page.locator(CARD).first
+    texts = board.page.locator(CARD).first.locator(".y-axis text, .vz-axis text, svg text")
     highest = "texts => Math.max(...texts.map(t => Number(t.textContent)).filter(Number.isFinite))"
-    for _ in range(100):
-        if card.locator(".y-axis text, .vz-axis text, svg text").evaluate_all(highest) >= 60:
-            return
-        board.page.wait_for_timeout(200)
-    raise AssertionError(card.locator("svg text").all_text_contents())
+    until(board, lambda: texts.evaluate_all(highest), lambda found: found >= 60)
 
 
 def test_a_reader_who_wants_outliers_left_out_keeps_that(board: Board, address: str) -> None:
@@ -137,6 +142,50 @@ def test_a_reader_who_wants_outliers_left_out_keeps_that(board: Board, address: 
     board.page.goto(address.partition("#")[0])
     board.page.wait_for_selector(CARD, timeout=60_000)
     assert board.page.evaluate("localStorage.getItem('_ignoreYOutliers')") == "true"
+
+
+READ = """() => [...document.querySelectorAll('vz-line-chart-tooltip')]
+    .flatMap(tip => [...tip.shadowRoot.querySelectorAll('tbody tr')])
+    .map(row => [...row.cells].map(cell => cell.textContent.trim()))"""
+"""Rows of the boxes beside the pointer."""
+
+
+def test_the_pointer_reads_the_values(board: Board, study: Path) -> None:
+    place = board.page.locator(CARD).first.locator("vz-line-chart2").bounding_box()
+    assert place
+
+    def read() -> list[list[str]]:
+        for part in (0.9, 0.97):
+            x, y = place["x"] + part * place["width"], place["y"] + 0.5 * place["height"]
+            board.page.mouse.move(x, y)
+        return list(board.page.evaluate(READ))
+
+    rows = until(board, read, bool)
+    said = {row[1].partition(" ")[0]: row[2:5] for row in rows}
+    for depth in DEPTHS:
+        last = [run.curve[-1] for run in read_study(study).select("plain", depth)]
+        mean = statistics.mean(record.test_error_pct for record in last)
+        smoothed, value, step = map(float, said[f"test_error_pct/plain/depth{depth}"])
+        assert smoothed == value == pytest.approx(mean, rel=1e-3), "four digits"
+        assert step == EPOCHS
+
+
+def test_a_depth_that_is_switched_off_is_not_drawn(board: Board) -> None:
+    until(board, lambda: lines(board), lambda found: found >= len(DEPTHS))
+    board.page.wait_for_timeout(1000)
+    every = lines(board)
+    box = board.page.locator(f"[id='checkbox-tensorboard/depth{DEPTHS[-1]}']")
+    box.click()
+    until(board, lambda: lines(board), lambda found: found == every - 1)
+    assert box.get_attribute("aria-checked") == "false"
+    box.press("Space")  # the keyboard brings it back
+    until(board, lambda: lines(board), lambda found: found == every)
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(board: Board) -> None:
+    board.page.set_viewport_size({"width": 390, "height": 844})
+    board.page.wait_for_timeout(1000)
+    assert board.page.evaluate("document.scrollingElement.scrollWidth") <= 390
 
 
 def test_nothing_leaves_this_machine_and_nothing_complains(board: Board) -> None:
