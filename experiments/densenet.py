@@ -34,4 +34,5 @@ STUDY = Study(
     },
     depths=(8, 14, 20),
     seeds=3,
+    minutes=5.3,
 )

@@ -27,4 +27,5 @@ STUDY = Study(
     },
     depths=(8, 38),
     seeds=3,
+    minutes=4.7,
 )

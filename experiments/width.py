@@ -31,4 +31,5 @@ STUDY = Study(
     },
     depths=(26, 50),
     seeds=3,
+    minutes=3.0,
 )
