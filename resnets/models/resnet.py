@@ -194,7 +194,8 @@ class Stage(nn.Module):
 
         if self.remat_blocks:  # in a loop XLA cannot undo it by sharing what is computed twice
             step = nn.remat(step, prevent_cse=False)
-        keys = ("params", "dropout") if self.design.drop_rate else ("params",)
+        random = self.design.drop_rate or self.design.dropout
+        keys = ("params", "dropout") if random else ("params",)
         loop = nn.scan(
             step,
             variable_axes={"params": 0, "batch_stats": 0, COLLECTION: 0},
