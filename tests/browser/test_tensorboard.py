@@ -126,7 +126,7 @@ def lines(board: Board) -> int:
 
 
 def test_a_chart_draws_a_line_a_depth(board: Board) -> None:
-    until(board, lambda: lines(board), lambda found: found >= len(DEPTHS))
+    assert until(board, lambda: lines(board), lambda found: found >= len(DEPTHS))
 
 
 def test_the_axes_hold_the_curves_from_their_beginning(board: Board) -> None:
@@ -134,7 +134,7 @@ def test_the_axes_hold_the_curves_from_their_beginning(board: Board) -> None:
     assert board.page.evaluate("localStorage.getItem('_ignoreYOutliers')") == "false"
     texts = board.page.locator(CARD).first.locator(".y-axis text, .vz-axis text, svg text")
     highest = "texts => Math.max(...texts.map(t => Number(t.textContent)).filter(Number.isFinite))"
-    until(board, lambda: texts.evaluate_all(highest), lambda found: found >= 60)
+    assert until(board, lambda: texts.evaluate_all(highest), lambda found: found >= 60)
 
 
 def test_a_reader_who_wants_outliers_left_out_keeps_that(board: Board, address: str) -> None:
